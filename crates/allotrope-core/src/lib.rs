@@ -1,0 +1,2 @@
+//! The strategies of allotrope.
+#![no_std]
