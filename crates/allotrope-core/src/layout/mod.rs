@@ -1,0 +1,9 @@
+//! Layout arithmetic: sizes, granules, bins and bit positions, without a single pointer.
+//!
+//! Everything here works on plain integers, is `#![forbid(unsafe_code)]`, and is tested over the
+//! whole of its domain or at every limit of it.
+
+pub(crate) mod area;
+pub(crate) mod bins;
+pub(crate) mod cover;
+pub(crate) mod granule;

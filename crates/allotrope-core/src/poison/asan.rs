@@ -1,0 +1,21 @@
+//! Tells AddressSanitizer which memory is free.
+
+use core::ffi::c_void;
+use core::ptr::NonNull;
+
+unsafe extern "C" {
+    // The sanitizer's documented interface (sanitizer/asan_interface.h). Both take any range of
+    // the program's address space, mapped or not, and touch only the sanitizer's shadow of it.
+    safe fn __asan_poison_memory_region(start: *const c_void, size: usize);
+    safe fn __asan_unpoison_memory_region(start: *const c_void, size: usize);
+}
+
+/// Says that `size` bytes at `start` must not be accessed.
+pub(crate) fn poison(start: NonNull<u8>, size: usize) {
+    __asan_poison_memory_region(start.as_ptr().cast(), size);
+}
+
+/// Says that `size` bytes at `start` may be accessed.
+pub(crate) fn unpoison(start: NonNull<u8>, size: usize) {
+    __asan_unpoison_memory_region(start.as_ptr().cast(), size);
+}

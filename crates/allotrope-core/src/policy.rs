@@ -1,0 +1,62 @@
+//! Policies: the figures that strategies go by, as types.
+
+/// The figures that a strategy goes by.
+///
+/// Change one by a type of your own:
+///
+/// ```
+/// use allotrope_core::{FixedSize, OsPages, Policy};
+///
+/// /// Small steps, for many small pools.
+/// struct Frugal;
+/// impl Policy for Frugal {
+///     const CHUNK_SIZE: usize = 4096;
+///     const GROWTH_SIZE: usize = 16 * 1024;
+/// }
+///
+/// let pool: FixedSize<64, OsPages, Frugal> = FixedSize::new(OsPages::new());
+/// ```
+///
+/// Figures that contradict each other do not compile.
+pub trait Policy {
+    /// The size in bytes of the chunks that strategies of uniform blocks take from a region; a
+    /// power of two.
+    const CHUNK_SIZE: usize = 64 * 1024;
+
+    /// How many bytes a strategy asks its source for at least, or commits at once. The more it
+    /// holds already, the more it asks for.
+    const GROWTH_SIZE: usize = 1024 * 1024;
+
+    /// How many bytes of address space are reserved ahead, where a source reserves ahead at all
+    /// (`OsPages` on 64-bit targets). What is not to be had is halved until it is.
+    const RESERVE_SIZE: usize = 1 << (if usize::BITS == 64 { 34 } else { 20 });
+
+    /// Fails to compile where the figures contradict each other.
+    #[doc(hidden)]
+    const VALID: () = {
+        assert!(Self::CHUNK_SIZE.is_power_of_two(), "CHUNK_SIZE is not a power of two");
+        assert!(Self::CHUNK_SIZE >= 256, "CHUNK_SIZE leaves no room for blocks");
+        assert!(Self::GROWTH_SIZE >= Self::CHUNK_SIZE, "GROWTH_SIZE is less than a chunk");
+        assert!(Self::RESERVE_SIZE >= Self::GROWTH_SIZE, "RESERVE_SIZE is less than GROWTH_SIZE");
+        assert!(Self::RESERVE_SIZE <= isize::MAX as usize, "RESERVE_SIZE exceeds any region");
+    };
+}
+
+/// What measures best.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DefaultPolicy;
+
+impl Policy for DefaultPolicy {}
+
+/// The figures of the small C++ allocators that this project grew from: chunks of 64 KiB, growth
+/// by 1 MiB, and nothing reserved beyond it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ClassicPolicy;
+
+impl Policy for ClassicPolicy {
+    const CHUNK_SIZE: usize = 64 * 1024;
+    const GROWTH_SIZE: usize = 1024 * 1024;
+    const RESERVE_SIZE: usize = 1024 * 1024;
+}
+
+const _: () = (DefaultPolicy::VALID, ClassicPolicy::VALID).0;

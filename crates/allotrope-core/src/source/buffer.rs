@@ -1,0 +1,129 @@
+//! A source of one region: bytes that the user has.
+
+use core::cell::Cell;
+use core::fmt;
+use core::marker::PhantomData;
+use core::mem::MaybeUninit;
+use core::ptr::NonNull;
+
+use super::{Contents, Region, Source};
+use crate::{AllocError, poison};
+
+/// Bytes of the user's own as a [`Source`]: an array on the stack, a `static`, a mapped file, the
+/// RAM that a linker script left over.
+///
+/// The bytes may be of any number and alignment. They are borrowed, never stored inline: an
+/// allocator over a buffer can be moved while its blocks are in use. No other allocator is called,
+/// ever. A buffer that is too small for a strategy's bookkeeping makes every allocation fail.
+///
+/// ```
+/// use std::mem::MaybeUninit;
+/// use allotrope_core::{BestFit, Buffer, Local};
+///
+/// let mut bytes = [const { MaybeUninit::uninit() }; 1024];
+/// let heap = Local::new(BestFit::new(Buffer::new(&mut bytes)));
+/// let mut squares = allocator_api2::vec::Vec::new_in(&heap);
+/// squares.extend((0..10).map(|n| n * n));
+/// assert_eq!(squares[9], 81);
+/// ```
+///
+/// It takes `MaybeUninit<u8>` and not `u8`, because what users leave in their blocks (padding,
+/// for one) may be uninitialized, and `u8`s that are would be undefined behaviour when the
+/// borrow ends.
+pub struct Buffer<'a> {
+    bytes: NonNull<[u8]>,
+    lent: Cell<bool>,
+    borrow: PhantomData<&'a mut [MaybeUninit<u8>]>,
+}
+
+// SAFETY: a buffer is an exclusive borrow of plain bytes, and a flag that only the thread that has
+// the buffer reads.
+unsafe impl Send for Buffer<'_> {}
+
+impl<'a> Buffer<'a> {
+    /// The bytes of `bytes` as a source.
+    pub const fn new(bytes: &'a mut [MaybeUninit<u8>]) -> Self {
+        let start = NonNull::new(bytes.as_mut_ptr().cast::<u8>()).unwrap();
+        let bytes = NonNull::slice_from_raw_parts(start, bytes.len());
+        Self { bytes, lent: Cell::new(false), borrow: PhantomData }
+    }
+
+    /// `size` bytes from `start` as a source.
+    ///
+    /// # Safety
+    ///
+    /// The bytes are valid for reads and writes, and accessed by nobody else, for all of `'a`.
+    /// They need not be initialized, and `size` is at most `isize::MAX`.
+    pub const unsafe fn from_raw_parts(start: NonNull<u8>, size: usize) -> Self {
+        let bytes = NonNull::slice_from_raw_parts(start, size);
+        Self { bytes, lent: Cell::new(false), borrow: PhantomData }
+    }
+
+    /// How many bytes it has.
+    pub const fn size(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+// SAFETY: the region is the borrowed bytes, which stay where they are for as long as the buffer
+// lives, and which nobody else may access meanwhile. `lent` sees to it that they are lent once.
+unsafe impl Source for Buffer<'_> {
+    fn reserve(&self, least: usize, _: usize) -> Result<Region, AllocError> {
+        if self.lent.get() || self.size() < least {
+            return Err(AllocError);
+        }
+        self.lent.set(true);
+        Ok(Region::new(self.bytes, self.size(), Contents::Unknown))
+    }
+
+    unsafe fn release(&self, region: Region) {
+        debug_assert_eq!(region.bytes(), self.bytes);
+        poison::unpoison(region.start(), region.size());
+        self.lent.set(false);
+    }
+}
+
+impl fmt::Debug for Buffer<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Buffer").field("size", &self.size()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffer_is_lent_once_until_it_is_released() {
+        let mut bytes = [const { MaybeUninit::uninit() }; 64];
+        let buffer = Buffer::new(&mut bytes);
+        assert_eq!(buffer.reserve(65, 65), Err(AllocError));
+        let region = buffer.reserve(1, 1 << 20).unwrap();
+        assert_eq!((region.size(), region.committed()), (64, 64));
+        assert_eq!(buffer.reserve(1, 1), Err(AllocError));
+        // SAFETY: lent just above, and not used.
+        unsafe { buffer.release(region) };
+        let region = buffer.reserve(64, 64).unwrap();
+        // SAFETY: as above.
+        unsafe { buffer.release(region) };
+    }
+
+    #[test]
+    fn empty_buffer_lends_nothing() {
+        assert_eq!(Buffer::new(&mut []).reserve(1, 1), Err(AllocError));
+    }
+
+    #[test]
+    fn buffer_cannot_move_its_region() {
+        let mut bytes = [const { MaybeUninit::uninit() }; 64];
+        let buffer = Buffer::new(&mut bytes);
+        let region = buffer.reserve(1, 1).unwrap();
+        // SAFETY: lent just above, and not used.
+        let region = unsafe { buffer.grow_region(region, 65, Movement::Allowed) }.unwrap_err();
+        assert_eq!(region.size(), 64);
+        // SAFETY: as above.
+        unsafe { buffer.release(region) };
+    }
+
+    use super::super::Movement;
+}

@@ -1,0 +1,197 @@
+//! Sources: where bytes come from.
+//!
+//! A source lends *regions*: contiguous bytes, of which a strategy cuts chunks and blocks.
+//!
+//! ```text
+//! reserve ──▶ region ─┬─ commit a range ──▶ usable bytes ──▶ decommit it ─┐
+//!                     │        ▲                                          │
+//!                     │        └──────────────────────────────────────────┘
+//!                     ├─ grow_region ──▶ a longer region, perhaps elsewhere
+//!                     └─ release
+//! ```
+//!
+//! | source | lends | reserves ahead |
+//! |---|---|---|
+//! | [`OsPages`](crate::OsPages) | pages of the operating system | on 64-bit targets |
+//! | [`Buffer`] | bytes that the user has, once | no |
+//! | [`Upstream`](crate::Upstream) | blocks of another allocator | no |
+
+mod buffer;
+pub(crate) mod chunks;
+#[cfg(all(feature = "os-pages", target_os = "linux"))]
+mod pages;
+#[cfg(feature = "allocator-api2-02")]
+mod upstream;
+
+pub use buffer::Buffer;
+#[cfg(all(feature = "os-pages", target_os = "linux"))]
+pub use pages::OsPages;
+#[cfg(feature = "allocator-api2-02")]
+pub use upstream::Upstream;
+
+use core::ops::Range;
+use core::ptr::NonNull;
+
+use crate::AllocError;
+
+/// Where bytes come from.
+///
+/// Strategies own their source and are the only ones to call it. A source of your own starts
+/// from [`Buffer`], the simplest: only [`reserve`](Self::reserve) and [`release`](Self::release)
+/// have no default.
+///
+/// # Safety
+///
+/// Implementors uphold the *Guarantees* of every method. Their methods do not unwind, and do not
+/// call the allocator that they supply.
+pub unsafe trait Source {
+    /// Is reserving cheap, so that strategies should reserve more than they need now, and commit it
+    /// as they grow?
+    const RESERVES_AHEAD: bool = false;
+
+    /// Lends a region.
+    ///
+    /// `least` is what the caller cannot do without, in bytes and above zero; `wanted` is what it
+    /// would like, at least `least`. A source that has just one region lends that.
+    ///
+    /// # Guarantees
+    ///
+    /// The region is at least `least` bytes long, overlaps no other region that is lent, and
+    /// stays where it is, whether or not the source is moved, until it is released. Its committed
+    /// bytes are valid for reads and writes; nobody else accesses any of it.
+    ///
+    /// # Errors
+    ///
+    /// [`AllocError`] when there is no such region; the source is unchanged then.
+    fn reserve(&self, least: usize, wanted: usize) -> Result<Region, AllocError>;
+
+    /// Makes the bytes of `range` usable, those that are already included.
+    ///
+    /// # Guarantees
+    ///
+    /// The bytes become valid for reads and writes. What was usable stays as it is; what was not
+    /// reads as [`Region::contents`] says.
+    ///
+    /// # Errors
+    ///
+    /// [`AllocError`] when the memory cannot be had; what was usable before still is.
+    ///
+    /// # Safety
+    ///
+    /// `region` is on loan from this source, and `range` lies in it.
+    unsafe fn commit(&self, region: &Region, range: Range<usize>) -> Result<(), AllocError> {
+        let _ = (region, range);
+        Ok(())
+    }
+
+    /// Gives back what is behind the bytes of `range`, which stay reserved and usable: the next
+    /// access gets memory again. May do nothing, or do it for whole pages only.
+    ///
+    /// # Guarantees
+    ///
+    /// Returns what the bytes read as now: [`Contents::Zero`] only if all of them are zero.
+    ///
+    /// # Safety
+    ///
+    /// `region` is on loan from this source, `range` lies in what is committed of it, and nobody
+    /// needs what is there.
+    unsafe fn decommit(&self, region: &Region, range: Range<usize>) -> Contents {
+        let _ = (region, range);
+        Contents::Unknown
+    }
+
+    /// Takes back a region, whole, as it was lent.
+    ///
+    /// # Safety
+    ///
+    /// `region` is on loan from this source, and nobody accesses it afterwards.
+    unsafe fn release(&self, region: Region);
+
+    /// Makes `region` at least `size` bytes long, in place or, if `movement` allows it, elsewhere.
+    ///
+    /// # Guarantees
+    ///
+    /// The returned region takes the place of `region`. What was committed has kept its contents
+    /// and is committed; the rest is committed only if all of `region` was.
+    ///
+    /// # Errors
+    ///
+    /// `region`, unchanged and still on loan, when it cannot be done.
+    ///
+    /// # Safety
+    ///
+    /// `region` is on loan from this source; where `movement` allows it to move, nobody accesses
+    /// its old place afterwards.
+    unsafe fn grow_region(
+        &self,
+        region: Region,
+        size: usize,
+        movement: Movement,
+    ) -> Result<Region, Region> {
+        let _ = (size, movement);
+        Err(region)
+    }
+}
+
+/// Whether a region that grows may move.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Movement {
+    /// It stays where it is.
+    Never,
+    /// It may end up elsewhere.
+    Allowed,
+}
+
+/// What memory reads as that nobody has written to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Contents {
+    /// Zeros.
+    Zero,
+    /// Anything, or nothing: it may be uninitialized.
+    Unknown,
+}
+
+/// Contiguous bytes on loan from a [`Source`].
+#[derive(Debug, Eq, PartialEq)]
+#[must_use = "a region that is dropped is never released"]
+pub struct Region {
+    bytes: NonNull<[u8]>,
+    committed: usize,
+    contents: Contents,
+}
+
+// SAFETY: a region is the exclusive use of memory that belongs to no thread in particular.
+unsafe impl Send for Region {}
+
+impl Region {
+    /// A region of `bytes`, the first `committed` of them usable as it is, that read as
+    /// `contents` until they are written.
+    pub const fn new(bytes: NonNull<[u8]>, committed: usize, contents: Contents) -> Self {
+        Self { bytes, committed, contents }
+    }
+
+    /// Its first byte.
+    pub const fn start(&self) -> NonNull<u8> {
+        self.bytes.cast()
+    }
+
+    /// How many bytes it has.
+    pub const fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// All of it.
+    pub const fn bytes(&self) -> NonNull<[u8]> {
+        self.bytes
+    }
+
+    /// How many bytes from its start were usable when it was lent.
+    pub const fn committed(&self) -> usize {
+        self.committed
+    }
+
+    /// What its bytes read as until they are written.
+    pub const fn contents(&self) -> Contents {
+        self.contents
+    }
+}

@@ -1,0 +1,76 @@
+//! Linux: `mmap` without access reserves, `mprotect` commits, `madvise` decommits.
+//!
+//! Reserved pages are `PROT_NONE` and `MAP_NORESERVE`, so they count neither as memory nor, even
+//! under strict overcommit, as promised memory; `mprotect` is where a promise may be refused.
+
+use core::ptr::{self, NonNull};
+
+use super::{Contents, Movement, Platform};
+
+pub(super) struct Native;
+
+/// The page size is asked for once and kept: zero until then.
+static PAGE_SIZE: core::sync::atomic::AtomicUsize = core::sync::atomic::AtomicUsize::new(0);
+
+#[cold]
+fn ask_page_size() -> usize {
+    // SAFETY: `sysconf` has no preconditions.
+    let answer = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    let page_size = usize::try_from(answer).ok().filter(|size| size.is_power_of_two());
+    let page_size = page_size.unwrap_or(4096);
+    // Relaxed: the value is all there is, and every thread would store the same.
+    PAGE_SIZE.store(page_size, core::sync::atomic::Ordering::Relaxed);
+    page_size
+}
+
+fn checked(start: *mut libc::c_void) -> Option<NonNull<u8>> {
+    if start == libc::MAP_FAILED { None } else { NonNull::new(start.cast()) }
+}
+
+// SAFETY: the kernel maps at addresses that it chooses itself, where nothing else is mapped.
+unsafe impl Platform for Native {
+    fn page_size() -> usize {
+        // Relaxed: see `ask_page_size`.
+        match PAGE_SIZE.load(core::sync::atomic::Ordering::Relaxed) {
+            0 => ask_page_size(),
+            page_size => page_size,
+        }
+    }
+
+    fn reserve(size: usize) -> Option<NonNull<u8>> {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        // SAFETY: a new mapping at an address of the kernel's choice changes no other memory.
+        checked(unsafe { libc::mmap(ptr::null_mut(), size, libc::PROT_NONE, flags, -1, 0) })
+    }
+
+    unsafe fn commit(start: NonNull<u8>, size: usize) -> bool {
+        let access = libc::PROT_READ | libc::PROT_WRITE;
+        // SAFETY: the range is ours (caller), and gets more access than it had, not less.
+        unsafe { libc::mprotect(start.as_ptr().cast(), size, access) == 0 }
+    }
+
+    unsafe fn decommit(start: NonNull<u8>, size: usize) -> Contents {
+        // SAFETY: the range is ours, and nobody needs what is in it (caller).
+        let result = unsafe { libc::madvise(start.as_ptr().cast(), size, libc::MADV_DONTNEED) };
+        // Locked pages are refused; they keep what they hold.
+        if result == 0 { Contents::Zero } else { Contents::Unknown }
+    }
+
+    unsafe fn release(start: NonNull<u8>, size: usize) {
+        // SAFETY: the range is a whole mapping of ours that nobody uses (caller).
+        let result = unsafe { libc::munmap(start.as_ptr().cast(), size) };
+        debug_assert_eq!(result, 0, "munmap refused a mapping of ours");
+    }
+
+    unsafe fn grow(
+        start: NonNull<u8>,
+        old: usize,
+        new: usize,
+        movement: Movement,
+    ) -> Option<NonNull<u8>> {
+        let flags = if movement == Movement::Allowed { libc::MREMAP_MAYMOVE } else { 0 };
+        // SAFETY: the range is a whole mapping of ours; where it moves, nobody uses its old place
+        // (caller).
+        checked(unsafe { libc::mremap(start.as_ptr().cast(), old, new, flags) })
+    }
+}

@@ -1,0 +1,258 @@
+//! Pages of the operating system: first what a platform provides, then the source over it.
+
+#[cfg_attr(target_os = "linux", path = "linux.rs")]
+mod platform;
+
+use core::ops::Range;
+use core::ptr::NonNull;
+
+use super::{Contents, Movement, Region, Source};
+use crate::{AllocError, poison};
+
+/// What a platform provides: address space in whole pages, and memory behind it.
+///
+/// Sizes and addresses are multiples of [`page_size`](Self::page_size), save where said.
+///
+/// # Safety
+///
+/// Implementors uphold the *Guarantees* of every method, and do not unwind.
+unsafe trait Platform {
+    /// The size in bytes of a page: a power of two, always the same.
+    fn page_size() -> usize;
+
+    /// Reserves `size` bytes of address space, above zero. Nothing in it may be accessed yet.
+    ///
+    /// # Guarantees
+    ///
+    /// Nothing else in the program uses the returned range.
+    fn reserve(size: usize) -> Option<NonNull<u8>>;
+
+    /// Puts memory behind a range of reserved address space; new memory reads as zero.
+    ///
+    /// # Safety
+    ///
+    /// The range lies in one that `reserve` returned and that was not released.
+    unsafe fn commit(start: NonNull<u8>, size: usize) -> bool;
+
+    /// Takes away the memory behind a range; the next access gets new memory.
+    ///
+    /// # Safety
+    ///
+    /// As for `commit`; the range is committed, and nobody needs what is in it.
+    unsafe fn decommit(start: NonNull<u8>, size: usize) -> Contents;
+
+    /// Gives back address space and memory.
+    ///
+    /// # Safety
+    ///
+    /// The range is one that `reserve` or `grow` returned, whole, and nobody uses it.
+    unsafe fn release(start: NonNull<u8>, size: usize);
+
+    /// Makes a range of `old` bytes `new` bytes long; it keeps what is in it.
+    ///
+    /// # Guarantees
+    ///
+    /// The new part is committed as the last page of the old part was. `None` changes nothing.
+    ///
+    /// # Safety
+    ///
+    /// As for `release`, where it may move; and all of the range is committed, or none of it.
+    unsafe fn grow(
+        start: NonNull<u8>,
+        old: usize,
+        new: usize,
+        movement: Movement,
+    ) -> Option<NonNull<u8>>;
+}
+
+use platform::Native;
+
+/// Pages of the operating system as a [`Source`].
+///
+/// A region is reserved address space; it costs memory only where it is committed and touched.
+/// On 64-bit targets regions are reserved ahead, so that a strategy has one that grows; where
+/// address space is short (`RLIMIT_AS`, strict overcommit), half of it is tried, down to what is
+/// needed now.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OsPages(());
+
+impl OsPages {
+    /// The operating system's pages.
+    pub const fn new() -> Self {
+        Self(())
+    }
+
+    /// The size in bytes of a page.
+    pub fn page_size() -> usize {
+        Native::page_size()
+    }
+}
+
+/// The whole pages that `range` touches, or those that lie in it.
+fn pages(region: &Region, range: Range<usize>, rounding: Rounding) -> (NonNull<u8>, usize) {
+    let page_size = Native::page_size();
+    let (start, end) = match rounding {
+        Rounding::Outward => {
+            (range.start & !(page_size - 1), range.end.next_multiple_of(page_size))
+        }
+        Rounding::Inward => (range.start.next_multiple_of(page_size), range.end & !(page_size - 1)),
+    };
+    let end = end.min(region.size());
+    // SAFETY: `range` lies in the region, which is whole pages, so its page does, too; the last
+    // page's end may be the region's.
+    (unsafe { region.start().add(start.min(end)) }, end.saturating_sub(start))
+}
+
+enum Rounding {
+    Outward,
+    Inward,
+}
+
+// SAFETY: regions are ranges of address space that `Native` gives to nobody else until they are
+// released; committed pages are readable and writable.
+unsafe impl Source for OsPages {
+    const RESERVES_AHEAD: bool = cfg!(target_pointer_width = "64");
+
+    fn reserve(&self, least: usize, wanted: usize) -> Result<Region, AllocError> {
+        let page_size = Native::page_size();
+        let round = |size: usize| match size.checked_next_multiple_of(page_size) {
+            Some(size) if size <= isize::MAX as usize => Ok(size),
+            _ => Err(AllocError),
+        };
+        let least = round(least)?;
+        let mut size = round(wanted).unwrap_or(least).max(least);
+        loop {
+            if let Some(start) = Native::reserve(size) {
+                let bytes = NonNull::slice_from_raw_parts(start, size);
+                return Ok(Region::new(bytes, 0, Contents::Zero));
+            }
+            if size == least {
+                return Err(AllocError);
+            }
+            size = round(size / 2)?.max(least);
+        }
+    }
+
+    unsafe fn commit(&self, region: &Region, range: Range<usize>) -> Result<(), AllocError> {
+        let (start, size) = pages(region, range, Rounding::Outward);
+        // SAFETY: the pages lie in the region, which is on loan (caller).
+        let committed = size == 0 || unsafe { Native::commit(start, size) };
+        committed.then_some(()).ok_or(AllocError)
+    }
+
+    unsafe fn decommit(&self, region: &Region, range: Range<usize>) -> Contents {
+        let whole = range.len();
+        let (start, size) = pages(region, range, Rounding::Inward);
+        if size == 0 {
+            return Contents::Unknown;
+        }
+        // SAFETY: the pages lie in the range, which nobody needs (caller).
+        let contents = unsafe { Native::decommit(start, size) };
+        if size == whole { contents } else { Contents::Unknown }
+    }
+
+    unsafe fn release(&self, region: Region) {
+        poison::unpoison(region.start(), region.size());
+        // SAFETY: `reserve` or `grow_region` made the region of whole pages; nobody uses it
+        // (caller).
+        unsafe { Native::release(region.start(), region.size()) };
+    }
+
+    unsafe fn grow_region(
+        &self,
+        region: Region,
+        size: usize,
+        movement: Movement,
+    ) -> Result<Region, Region> {
+        let Some(size) = size.checked_next_multiple_of(Native::page_size()) else {
+            return Err(region);
+        };
+        if size < region.size() || size > isize::MAX as usize {
+            return Err(region);
+        }
+        // SAFETY: the region is a whole range of `Native`'s on loan (caller).
+        match unsafe { Native::grow(region.start(), region.size(), size, movement) } {
+            Some(start) => {
+                let bytes = NonNull::slice_from_raw_parts(start, size);
+                Ok(Region::new(bytes, region.committed(), Contents::Zero))
+            }
+            None => Err(region),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reserved(size: usize) -> (OsPages, Region) {
+        let region = OsPages::new().reserve(size, size).unwrap();
+        (OsPages::new(), region)
+    }
+
+    #[test]
+    fn pages_read_as_zero_keep_what_is_written_and_read_as_zero_again() {
+        let (source, region) = reserved(1 << 16);
+        // SAFETY: the region is ours, the range lies in it, and only committed bytes are accessed.
+        unsafe {
+            source.commit(&region, 100..40_000).unwrap();
+            let byte = region.start().add(20_000);
+            assert_eq!(byte.read(), 0);
+            byte.write(7);
+            source.commit(&region, 0..region.size()).unwrap();
+            assert_eq!(byte.read(), 7);
+            assert_eq!(source.decommit(&region, 0..region.size()), Contents::Zero);
+            assert_eq!(byte.read(), 0);
+            assert_eq!(source.decommit(&region, 100..region.size()), Contents::Unknown);
+            assert_eq!(source.decommit(&region, 100..200), Contents::Unknown);
+            source.release(region);
+        }
+    }
+
+    #[test]
+    fn a_region_that_grows_keeps_its_contents() {
+        let (source, region) = reserved(1 << 16);
+        // SAFETY: as above; the old region is not used after it has grown.
+        unsafe {
+            source.commit(&region, 0..region.size()).unwrap();
+            region.start().write(7);
+            let region = source.grow_region(region, 1 << 24, Movement::Allowed).unwrap();
+            assert_eq!((region.size(), region.start().read()), (1 << 24, 7));
+            region.start().add((1 << 24) - 1).write(8);
+            let region = source.grow_region(region, 1 << 10, Movement::Allowed).unwrap_err();
+            let region = source.grow_region(region, usize::MAX, Movement::Allowed).unwrap_err();
+            source.release(region);
+        }
+    }
+
+    #[test]
+    fn several_gibibytes_are_one_region() {
+        if usize::BITS == 64 {
+            let (source, region) = reserved(8 << 30);
+            let end = region.size();
+            // SAFETY: as above.
+            unsafe {
+                source.commit(&region, end - 1..end).unwrap();
+                region.start().add(end - 1).write(1);
+                source.release(region);
+            }
+        }
+    }
+
+    #[test]
+    fn sizes_beyond_the_address_space_are_errors() {
+        let source = OsPages::new();
+        for size in [usize::MAX, isize::MAX as usize, isize::MAX as usize - 4096] {
+            assert_eq!(source.reserve(size, size), Err(AllocError), "{size}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_reserved_ahead_is_halved() {
+        let source = OsPages::new();
+        let region = source.reserve(4096, isize::MAX as usize).unwrap();
+        assert!(region.size() >= 4096);
+        // SAFETY: lent just above.
+        unsafe { source.release(region) };
+    }
+}

@@ -1,0 +1,195 @@
+//! A source of regions that another allocator gives out as blocks.
+
+use core::alloc::Layout;
+use core::ptr::NonNull;
+
+use allocator_api2::alloc::Allocator;
+
+use super::{Contents, Movement, Region, Source};
+use crate::layout::granule::GRANULE_SIZE;
+use crate::{AllocError, poison};
+
+/// Another allocator as a [`Source`]: its blocks are the regions.
+///
+/// Any `Allocator` of allocator-api2 0.2 will do, by value or by reference: `Global`, a
+/// `&bumpalo::Bump`, another allocator of this crate.
+///
+/// What cannot be had whole is asked for by halves. An upstream that returns too few or misaligned
+/// bytes breaks its own contract; its block is given back and counts as a failure.
+///
+/// An upstream must not allocate, directly or indirectly, from the very allocator that it
+/// supplies.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Upstream<A> {
+    allocator: A,
+}
+
+impl<A> Upstream<A> {
+    /// The blocks of `allocator` as regions.
+    pub const fn new(allocator: A) -> Self {
+        Self { allocator }
+    }
+
+    /// The allocator that the regions come from.
+    pub const fn allocator(&self) -> &A {
+        &self.allocator
+    }
+}
+
+impl<A: Allocator> Upstream<A> {
+    fn checked(&self, block: NonNull<[u8]>, layout: Layout) -> Result<Region, AllocError> {
+        let misaligned = !block.addr().get().is_multiple_of(layout.align());
+        if misaligned || block.len() < layout.size() {
+            // SAFETY: the block was just allocated with this layout, and nobody has it.
+            unsafe { self.allocator.deallocate(block.cast(), layout) };
+            return Err(AllocError);
+        }
+        Ok(Region::new(block, block.len(), Contents::Unknown))
+    }
+}
+
+/// The layout of a region of `size` bytes.
+fn layout_of(size: usize) -> Result<Layout, AllocError> {
+    Layout::from_size_align(size, GRANULE_SIZE).map_err(|_| AllocError)
+}
+
+// SAFETY: a region is a block of `allocator`, which keeps it valid and to itself until it is
+// deallocated or `allocator` is dropped, wherever `allocator` moves. Its size lies between the
+// requested and the returned one, so the layout of the size fits it.
+unsafe impl<A: Allocator> Source for Upstream<A> {
+    fn reserve(&self, least: usize, wanted: usize) -> Result<Region, AllocError> {
+        let mut size = wanted.max(least);
+        loop {
+            let region = layout_of(size).and_then(|layout| {
+                let block = self.allocator.allocate(layout).map_err(|_| AllocError)?;
+                self.checked(block, layout)
+            });
+            if region.is_ok() || size == least {
+                return region;
+            }
+            size = (size / 2).max(least);
+        }
+    }
+
+    unsafe fn release(&self, region: Region) {
+        poison::unpoison(region.start(), region.size());
+        // SAFETY: the region was a valid size when it was allocated, or grown.
+        let layout = unsafe { Layout::from_size_align_unchecked(region.size(), GRANULE_SIZE) };
+        // SAFETY: `region` is a block of `allocator` (caller) that this layout fits.
+        unsafe { self.allocator.deallocate(region.start(), layout) };
+    }
+
+    unsafe fn grow_region(
+        &self,
+        region: Region,
+        size: usize,
+        movement: Movement,
+    ) -> Result<Region, Region> {
+        let (Ok(old), Ok(new)) = (layout_of(region.size()), layout_of(size)) else {
+            return Err(region);
+        };
+        if movement == Movement::Never || new.size() < old.size() {
+            return Err(region);
+        }
+        // SAFETY: the region is a block of `allocator` that `old` fits, and `new` is no smaller.
+        match unsafe { self.allocator.grow(region.start(), old, new) } {
+            Ok(block) => Ok(Region::new(block, block.len(), Contents::Unknown)),
+            Err(_) => Err(region),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use allocator_api2::alloc::Global;
+    use std::cell::Cell;
+
+    /// Returns blocks that are shorter or less aligned than asked, and counts what is out.
+    struct Faulty {
+        missing: usize,
+        shift: usize,
+        limit: usize,
+        out: Cell<usize>,
+    }
+
+    impl Faulty {
+        fn new(missing: usize, shift: usize, limit: usize) -> Self {
+            Self { missing, shift, limit, out: Cell::new(0) }
+        }
+    }
+
+    fn padded(layout: Layout) -> Layout {
+        Layout::from_size_align(layout.size() + 64, layout.align()).unwrap()
+    }
+
+    // SAFETY: it does not keep the contract, which is what it is for; its blocks lie inside
+    // blocks of `Global`.
+    unsafe impl Allocator for Faulty {
+        fn allocate(
+            &self,
+            layout: Layout,
+        ) -> Result<NonNull<[u8]>, allocator_api2::alloc::AllocError> {
+            if layout.size() > self.limit {
+                return Err(allocator_api2::alloc::AllocError);
+            }
+            let block = Global.allocate(padded(layout))?.cast::<u8>();
+            self.out.set(self.out.get() + 1);
+            // SAFETY: the block is 64 bytes longer than `layout`, and `shift` is less.
+            let start = unsafe { block.add(self.shift) };
+            Ok(NonNull::slice_from_raw_parts(start, layout.size() - self.missing))
+        }
+
+        unsafe fn deallocate(&self, start: NonNull<u8>, layout: Layout) {
+            self.out.set(self.out.get() - 1);
+            // SAFETY: `allocate` shifted the block by as much.
+            unsafe { Global.deallocate(start.sub(self.shift), padded(layout)) };
+        }
+    }
+
+    #[test]
+    fn short_and_misaligned_blocks_are_given_back() {
+        for (missing, shift) in [(1, 0), (0, 8), (16, 8)] {
+            let faulty = Faulty::new(missing, shift, usize::MAX);
+            assert_eq!(Upstream::new(&faulty).reserve(1024, 4096), Err(AllocError));
+            assert_eq!(faulty.out.get(), 0);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_had_is_halved_down_to_the_least() {
+        let faulty = Faulty::new(0, 0, 3000);
+        let upstream = Upstream::new(&faulty);
+        let region = upstream.reserve(1000, 10_000).unwrap();
+        assert_eq!(region.size(), 2500);
+        // SAFETY: lent just above.
+        unsafe { upstream.release(region) };
+        assert_eq!(upstream.reserve(3001, 10_000), Err(AllocError));
+        assert_eq!(faulty.out.get(), 0);
+    }
+
+    #[test]
+    fn sizes_beyond_any_layout_are_errors() {
+        assert_eq!(Upstream::new(Global).reserve(usize::MAX, usize::MAX), Err(AllocError));
+    }
+
+    #[test]
+    fn growing_moves_the_contents() {
+        let upstream = Upstream::new(Global);
+        let region = upstream.reserve(100, 100).unwrap();
+        // SAFETY: the region is ours, and 100 bytes long.
+        unsafe { region.start().write_bytes(7, 100) };
+        // SAFETY: as above, and nobody else has it.
+        let region = unsafe { upstream.grow_region(region, 50, Movement::Allowed) }.unwrap_err();
+        // SAFETY: as above.
+        let region = unsafe { upstream.grow_region(region, 9999, Movement::Never) }.unwrap_err();
+        // SAFETY: as above.
+        let region = unsafe { upstream.grow_region(region, 9999, Movement::Allowed) }.unwrap();
+        assert!(region.size() >= 9999);
+        // SAFETY: the first 100 bytes were written before it grew.
+        assert_eq!(unsafe { region.start().add(99).read() }, 7);
+        // SAFETY: as above.
+        unsafe { upstream.release(region) };
+    }
+}

@@ -1,0 +1,321 @@
+//! An area: one region, the space in it, and how much of it is committed.
+//!
+//! ```text
+//! region  │ header │ edges        │ granules                              │
+//!         │        │ committed │  │ used, free … │ free, never used │     │
+//!                                                ▲ clean            ▲     ▲
+//!                                                          granules   capacity
+//! ```
+//!
+//! The first area of a strategy lies in the strategy itself, so that a small buffer need not hold
+//! it; further areas lie at the start of their own region, as the header.
+//!
+//! # Invariants
+//!
+//! 1. `granules <= capacity`; what lies below `granules`, and its edges, is committed.
+//! 2. Bytes of granules from `clean` on are zero, save for the last four of all, in which a free
+//!    block that ends there keeps its size. (Where the source's bytes are not known to be zero,
+//!    `clean` lies beyond all granules.)
+
+use core::ptr::NonNull;
+
+use super::edges::Edges;
+use super::space::{Run, Space};
+use super::table::{InBlock, Table};
+use crate::AllocError;
+use crate::layout::area::{Geometry, edges_size};
+use crate::layout::granule::{GRANULE_SHIFT, bytes_of};
+use crate::source::{Contents, Region, Source};
+
+/// One region of a best-fit strategy.
+#[derive(Debug)]
+pub(super) struct Area {
+    pub(super) space: Space<InBlock>,
+    region: Option<Region>,
+    geometry: Geometry,
+    clean: u32,
+    /// The area that was made before this one.
+    pub(super) next: Option<NonNull<Area>>,
+}
+
+impl Area {
+    /// An area without a region: it has no granules.
+    pub(super) const fn empty() -> Self {
+        let nowhere = InBlock::new(NonNull::<u128>::dangling().cast());
+        Self {
+            space: Space::new(nowhere, Edges::new(NonNull::dangling())),
+            region: None,
+            geometry: Geometry { header: 0, edges: 0, granules: 0, capacity: 0 },
+            clean: 0,
+            next: None,
+        }
+    }
+
+    /// Makes an area of `region`, with room for `granules` at least. Gives the region back if it
+    /// cannot.
+    pub(super) fn open(
+        source: &impl Source,
+        region: Region,
+        header_size: usize,
+        granules: u32,
+    ) -> Result<Self, AllocError> {
+        match Self::try_open(source, &region, header_size, granules) {
+            Ok(area) => Ok(Self { region: Some(region), ..area }),
+            Err(error) => {
+                // SAFETY: the region is on loan from this source, and nobody uses it.
+                unsafe { source.release(region) };
+                Err(error)
+            }
+        }
+    }
+
+    fn try_open(
+        source: &impl Source,
+        region: &Region,
+        header_size: usize,
+        granules: u32,
+    ) -> Result<Self, AllocError> {
+        let start = region.start();
+        let geometry = Geometry::new(start.addr().get(), region.size(), header_size)
+            .filter(|geometry| geometry.capacity >= granules)
+            .ok_or(AllocError)?;
+        // SAFETY: the header and the bitmap lie in the region, which is on loan.
+        unsafe { source.commit(region, 0..geometry.edges) }?;
+        // SAFETY: both offsets lie in the region.
+        let (edges, granules) =
+            unsafe { (start.add(geometry.edges), start.add(geometry.granules)) };
+        Ok(Self {
+            space: Space::new(InBlock::new(granules), Edges::new(edges.cast())),
+            region: None,
+            geometry,
+            clean: if region.contents() == Contents::Zero { 0 } else { u32::MAX },
+            next: None,
+        })
+    }
+
+    /// Where the header lies that `open` was told to leave room for.
+    pub(super) fn header(&self) -> Option<NonNull<Area>> {
+        let region = self.region.as_ref()?;
+        // SAFETY: the header lies in the region.
+        Some(unsafe { region.start().add(self.geometry.header) }.cast())
+    }
+
+    /// The number of the granule at `start`, if it is one of this area's.
+    #[inline(always)]
+    pub(super) fn granule_at(&self, start: NonNull<u8>) -> Option<u32> {
+        let offset = start.addr().get().wrapping_sub(self.start().addr().get());
+        let granule = offset >> GRANULE_SHIFT;
+        if granule < self.space.granules() as usize { Some(granule as u32) } else { None }
+    }
+
+    /// The first byte of a granule.
+    #[inline(always)]
+    pub(super) fn address(&self, granule: u32) -> NonNull<u8> {
+        debug_assert!(granule <= self.space.granules());
+        // SAFETY: the granule is in range, or its end.
+        unsafe { self.space.table.granule(granule) }
+    }
+
+    /// The first byte of granule 0.
+    #[inline(always)]
+    pub(super) fn start(&self) -> NonNull<u8> {
+        self.space.table.start()
+    }
+
+    /// The address of granule 0, in granules, modulo 2³².
+    #[inline(always)]
+    fn phase(&self) -> u32 {
+        (self.start().addr().get() >> GRANULE_SHIFT) as u32
+    }
+
+    /// How many bytes are committed, or lost before what is.
+    pub(super) fn bytes_held(&self) -> usize {
+        match &self.region {
+            None => 0,
+            Some(region) if self.space.granules() == self.geometry.capacity => region.size(),
+            Some(_) => self.geometry.granules + bytes_of(self.space.granules()),
+        }
+    }
+
+    /// Is everything one free block?
+    pub(super) fn is_unused(&self) -> bool {
+        self.space.free_granules() == self.space.granules()
+    }
+
+    /// Takes a block of `size` granules, and returns its first and the free block it comes from.
+    #[inline(always)]
+    pub(super) fn allocate(&mut self, size: u32) -> Option<(u32, Run)> {
+        let found = self.space.allocate(size)?;
+        self.note_use(found.start + size, found.end());
+        Some((found.start, found))
+    }
+
+    /// [`allocate`](Self::allocate) at an alignment in granules.
+    pub(super) fn allocate_aligned(&mut self, size: u32, align: u32) -> Option<(u32, Run)> {
+        if align == 1 {
+            return self.allocate(size);
+        }
+        let (start, found) = self.space.allocate_aligned(size, align, self.phase())?;
+        self.note_use(start + size, found.end());
+        Some((start, found))
+    }
+
+    /// Lengthens a block in place; see [`Space::grow`].
+    ///
+    /// # Safety
+    ///
+    /// As for [`Space::grow`].
+    pub(super) unsafe fn grow(
+        &mut self,
+        source: &impl Source,
+        start: u32,
+        old: u32,
+        new: u32,
+    ) -> Option<Run> {
+        // SAFETY: as the caller promises.
+        let mut rest = unsafe { self.space.grow(start, old, new) };
+        if rest.is_none() && self.is_last(start + old) && self.extend(source, new - old, 1).is_ok()
+        {
+            // SAFETY: as above.
+            rest = unsafe { self.space.grow(start, old, new) };
+        }
+        if let Some(rest) = rest {
+            self.note_use(start + new, rest.end());
+        }
+        rest
+    }
+
+    /// Lengthens a block downwards, moves the first `kept` bytes of what it holds, and returns
+    /// where it starts now; see [`Space::grow_down`].
+    ///
+    /// # Safety
+    ///
+    /// As for [`Space::grow`], and the block is `kept` bytes long.
+    pub(super) unsafe fn grow_down(
+        &mut self,
+        start: u32,
+        old: u32,
+        new: u32,
+        kept: usize,
+    ) -> Option<Run> {
+        // SAFETY: as the caller promises.
+        let all = unsafe { self.space.grow_down(start, old, new) }?;
+        // SAFETY: both lie in `all`, which is the caller's block and what was free around it.
+        unsafe { self.address(all.start).copy_from(self.address(start), kept) };
+        // SAFETY: the rest was free, or part of the block; around `all` nothing is free.
+        unsafe { self.space.insert_rest(all, new) };
+        self.note_use(all.start + new, all.end());
+        Some(all)
+    }
+
+    /// Is everything from granule `end` on free, so that more at the end would join it?
+    fn is_last(&self, end: u32) -> bool {
+        let granules = self.space.granules();
+        // SAFETY: `end` is in range or one past it; an edge there starts a free block.
+        end == granules
+            || unsafe {
+                self.space.edges.is_edge(end) && end + self.space.table.size(end) == granules
+            }
+    }
+
+    /// How many granules at the end are free.
+    fn free_at_end(&self) -> u32 {
+        let granules = self.space.granules();
+        // SAFETY: the edge before the end is the last granule's, which ends a free block if set.
+        unsafe {
+            if granules > 0 && self.space.edges.ends_before(granules) {
+                self.space.table.size_ending_with(granules - 1)
+            } else {
+                0
+            }
+        }
+    }
+
+    /// Commits more, so that at least `wanted` granules at the end are free: `growth` more, if
+    /// there is as much. Returns the free block at the end.
+    pub(super) fn extend(
+        &mut self,
+        source: &impl Source,
+        wanted: u32,
+        growth: u32,
+    ) -> Result<Run, AllocError> {
+        let granules = self.space.granules();
+        let room = self.geometry.capacity - granules;
+        let least = wanted.saturating_sub(self.free_at_end()).max(1);
+        if least > room {
+            return Err(AllocError);
+        }
+        let most = least.max(growth).min(room);
+        let by = match self.commit(source, most) {
+            Ok(()) => most,
+            Err(_) => self.commit(source, least).map(|()| least)?,
+        };
+        if self.clean == u32::MAX {
+            // SAFETY: the bitmap is committed as far, and ours.
+            unsafe { self.space.edges.wipe(granules, granules + by) };
+        }
+        // SAFETY: granules and edges are committed, nobody's, and the new edges are zero.
+        let run = unsafe { self.space.extend(by) };
+        if run.start + 1 < granules {
+            // SAFETY: the granule that was the last lies inside of `run` now.
+            unsafe { self.space.table.wipe_end(granules - 1) };
+        }
+        self.note_use(run.start, run.end());
+        Ok(run)
+    }
+
+    fn commit(&self, source: &impl Source, by: u32) -> Result<(), AllocError> {
+        let region = self.region.as_ref().ok_or(AllocError)?;
+        if region.committed() == region.size() {
+            return Ok(());
+        }
+        let (old, new) = (self.space.granules(), self.space.granules() + by);
+        let (edges, granules) = (self.geometry.edges, self.geometry.granules);
+        let old_edges = if old == 0 { 0 } else { edges_size(old) };
+        // SAFETY: bitmap and granules lie in the region, which is on loan.
+        unsafe {
+            if edges_size(new) > old_edges {
+                source.commit(region, edges + old_edges..edges + edges_size(new))?;
+            }
+            source.commit(region, granules + bytes_of(old)..granules + bytes_of(new))
+        }
+    }
+
+    /// From which byte on a block is zero, save for its last four bytes, if
+    /// [`clean`](Self::clean) was `clean` before it was taken.
+    #[inline(always)]
+    pub(super) fn known_zero(&self, start: u32, size: u32, clean: u32) -> usize {
+        bytes_of(clean.clamp(start, start + size) - start)
+    }
+
+    /// Granules from here on were never used, and are zero.
+    #[inline(always)]
+    pub(super) fn clean(&self) -> u32 {
+        self.clean
+    }
+
+    /// Gives back what is behind the pages inside of free blocks.
+    pub(super) fn decommit_free(&self, source: &impl Source) {
+        let Some(region) = &self.region else { return };
+        for run in self.space.free_runs().filter(|run| run.size > 2) {
+            let start = self.geometry.granules + bytes_of(run.start + 1);
+            // SAFETY: the range lies in a free block, between the granules that hold its size.
+            let _ = unsafe { source.decommit(region, start..start + bytes_of(run.size - 2)) };
+        }
+    }
+
+    /// The region, to be released; the area has none any more.
+    pub(super) fn take_region(&mut self) -> Option<Region> {
+        self.region.take()
+    }
+
+    /// Notes that granules below `end` are used, and that the one at it is, too, if it lies below
+    /// `limit`: a free block's links are there.
+    #[inline(always)]
+    fn note_use(&mut self, end: u32, limit: u32) {
+        let touched = if end < limit { end + 1 } else { end };
+        if touched > self.clean {
+            self.clean = touched;
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! The areas of a strategy: the first in the strategy itself, further ones in their own regions.
+
+use core::iter;
+use core::ptr::NonNull;
+
+use super::area::Area;
+
+/// All areas of a strategy.
+#[derive(Debug)]
+pub(super) struct Areas {
+    first: Area,
+    /// Newest first. Each lies at the start of its own region and is linked to the one before it.
+    further: Option<NonNull<Area>>,
+}
+
+impl Areas {
+    pub(super) const fn new() -> Self {
+        Self { first: Area::empty(), further: None }
+    }
+
+    #[inline(always)]
+    pub(super) fn first_mut(&mut self) -> &mut Area {
+        &mut self.first
+    }
+
+    /// Is the first area's place still free?
+    pub(super) fn is_empty(&self) -> bool {
+        self.first.space.granules() == 0
+    }
+
+    /// How many bytes all areas hold.
+    pub(super) fn bytes_held(&self) -> usize {
+        self.iter().map(Area::bytes_held).sum()
+    }
+
+    /// Every area, the first first.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Area> {
+        let mut next = self.further;
+        let further = iter::from_fn(move || {
+            // SAFETY: areas in the list are ours, initialized, and stay until they leave it.
+            let area = unsafe { next?.as_ref() };
+            next = area.next;
+            Some(area)
+        });
+        iter::once(&self.first).filter(|area| area.space.granules() > 0).chain(further)
+    }
+
+    /// Every area, the first first.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Area> {
+        let mut next = self.further;
+        let further = iter::from_fn(move || {
+            // SAFETY: as in `iter`; each is in the list once, so it is lent once.
+            let area = unsafe { next?.as_mut() };
+            next = area.next;
+            Some(area)
+        });
+        iter::once(&mut self.first).filter(|area| area.space.granules() > 0).chain(further)
+    }
+
+    /// The area that the block at `start` lies in, and the block's first granule.
+    #[inline(always)]
+    pub(super) fn of(&mut self, start: NonNull<u8>) -> Option<(&mut Area, u32)> {
+        match self.first.granule_at(start) {
+            Some(granule) => Some((&mut self.first, granule)),
+            None => self.further_of(start),
+        }
+    }
+
+    #[cold]
+    fn further_of(&mut self, start: NonNull<u8>) -> Option<(&mut Area, u32)> {
+        let found = self.iter_mut().find_map(|area| {
+            let granule = area.granule_at(start)?;
+            Some((area, granule))
+        });
+        debug_assert!(found.is_some(), "a block that is not from here");
+        found
+    }
+
+    /// Adds an area: in the first's place if that is free, else at the start of its own region,
+    /// and returns where it is now.
+    pub(super) fn add(&mut self, mut area: Area) -> Option<&mut Area> {
+        if self.is_empty() {
+            area.next = None;
+            self.first = area;
+            return Some(&mut self.first);
+        }
+        let mut header = area.header()?;
+        area.next = self.further;
+        // SAFETY: `Area::open` left room for a header there, aligned, committed and ours.
+        unsafe { header.write(area) };
+        self.further = Some(header);
+        // SAFETY: just written, and lent by `self` alone.
+        Some(unsafe { header.as_mut() })
+    }
+
+    /// Takes out one area that has no block in use; `None` when there is none.
+    pub(super) fn take_unused(&mut self) -> Option<Area> {
+        if !self.is_empty() && self.first.is_unused() {
+            return Some(core::mem::replace(&mut self.first, Area::empty()));
+        }
+        self.take_further(Area::is_unused)
+    }
+
+    /// Takes out any area; `None` when there is none.
+    pub(super) fn take_any(&mut self) -> Option<Area> {
+        if !self.is_empty() {
+            return Some(core::mem::replace(&mut self.first, Area::empty()));
+        }
+        self.take_further(|_| true)
+    }
+
+    fn take_further(&mut self, wanted: impl Fn(&Area) -> bool) -> Option<Area> {
+        let mut link = &mut self.further;
+        loop {
+            // SAFETY: as in `iter_mut`.
+            let area = unsafe { (*link)?.as_mut() };
+            if wanted(area) {
+                let header = NonNull::from(&mut *area);
+                let next = area.next;
+                *link = next;
+                // SAFETY: it is out of the list, so this is the only copy of it in use.
+                return Some(unsafe { header.read() });
+            }
+            link = &mut area.next;
+        }
+    }
+}

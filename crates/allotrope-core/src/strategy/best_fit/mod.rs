@@ -1,0 +1,544 @@
+//! Best fit: variable sizes, without headers.
+//!
+//! ```text
+//! BestFit ── first area ── region │ edges │ used │ free │ used │ free        │
+//!    │                                              ▲─────────────▲ bins' lists
+//!    └────── further areas, newest first: the same, with the area at the region's start
+//! ```
+//!
+//! | file | is about |
+//! |---|---|
+//! | `space.rs` | the algorithm: find, cut, coalesce, by granule numbers |
+//! | `table.rs` | where a free block keeps its size and links |
+//! | `edges.rs` | the bitmap of where free blocks begin and end |
+//! | `area.rs` | one region, how much of it is committed and how much is known to be zero |
+//! | `areas.rs` | all regions of a strategy |
+//! | `check.rs` | the invariants, checked |
+//!
+//! The layout arithmetic beneath is in [`layout`](crate::layout).
+
+mod area;
+mod areas;
+mod check;
+mod edges;
+mod space;
+mod table;
+
+use core::alloc::Layout;
+use core::fmt;
+use core::marker::PhantomData;
+use core::ptr::NonNull;
+
+use area::Area;
+use areas::Areas;
+use space::Run;
+
+use super::{Broken, Strategy, dangling};
+use crate::AllocError;
+use crate::hook::{Delivery, Event, EventKind, Hook, Log, NoHook};
+use crate::layout::area::Geometry;
+use crate::layout::granule::{GRANULE_SIZE, bytes_of, extent, granules_for, granules_of_align};
+use crate::policy::{DefaultPolicy, Policy};
+use crate::source::Source;
+
+/// Variable sizes from one region or a few, packed tightly: the smallest free block that is large
+/// enough serves a request, and blocks have no headers.
+///
+/// | | |
+/// |---|---|
+/// | block | the request rounded up to 16 bytes; no other overhead |
+/// | bookkeeping in the region | one bit for every 16 bytes (1/128) and at most 40 bytes |
+/// | bookkeeping in the handle | the bins: `size_of::<BestFit<Buffer>>()` is about 2 KiB |
+/// | smallest buffer | 40 bytes serve a block of 16; a 256-byte buffer holds 240 |
+/// | region | at most 64 GiB; what comes after is a further region |
+/// | allocate | O(1) in a bin of one size (below 1 KiB); above, looks at up to 32 free blocks of similar size, at all of them before it fails; one more try for each further region |
+/// | free | O(1): joins with free neighbours at once |
+/// | grow, shrink | in place where the next block is free; a block that moves is copied |
+///
+/// Blocks never move by themselves; moving the `BestFit` moves none of them. Dropping it releases
+/// every region, and with them all blocks.
+///
+/// The source's first region is taken by the first allocation, so making a `BestFit` never fails
+/// and is `const`. Where a region is too small for its bookkeeping, allocations fail.
+///
+/// The boundary tags are Knuth's (*The Art of Computer Programming* 1, 2.5), moved out of the
+/// blocks into a bitmap; segregated bins with a bitmap go back to Lea's dlmalloc and to TLSF
+/// (Masmano et al. 2004), the way to cut a doubling into bins to the latter.
+///
+/// ```
+/// use std::alloc::Layout;
+/// use std::mem::MaybeUninit;
+/// use allotrope_core::{BestFit, Buffer, Strategy};
+///
+/// let mut bytes = [const { MaybeUninit::uninit() }; 256];
+/// let mut heap = BestFit::new(Buffer::new(&mut bytes));
+/// let layout = Layout::new::<[u8; 100]>();
+/// let block = heap.allocate(layout)?;
+/// assert_eq!(block.len(), 112);
+/// assert_eq!(heap.bytes_used(), 112);
+/// // SAFETY: allocated above with this layout, and not used any more.
+/// unsafe { heap.deallocate(block.cast(), layout) };
+/// assert!(heap.largest_free_block() >= 224);
+/// # Ok::<(), allotrope_core::AllocError>(())
+/// ```
+pub struct BestFit<S: Source, P: Policy = DefaultPolicy, H: Hook = NoHook> {
+    areas: Areas,
+    source: S,
+    log: Log<H>,
+    policy: PhantomData<P>,
+}
+
+// SAFETY: the areas and all they point to belong to this strategy alone, and to no thread.
+unsafe impl<S: Source + Send, P: Policy, H: Hook<Record: Send> + Send> Send for BestFit<S, P, H> {}
+
+impl<S: Source, P: Policy> BestFit<S, P> {
+    /// Best fit over the regions of `source`.
+    pub const fn new(source: S) -> Self {
+        const { P::VALID };
+        Self { areas: Areas::new(), source, log: Log::silent(), policy: PhantomData }
+    }
+}
+
+impl<S: Source, P: Policy, H: Hook> BestFit<S, P, H> {
+    /// Best fit over the regions of `source`, that tells `hook` what happens.
+    pub fn with_hook(source: S, hook: H) -> Self {
+        const { P::VALID };
+        Self { areas: Areas::new(), source, log: Log::new(hook), policy: PhantomData }
+    }
+
+    /// Where its bytes come from.
+    pub const fn source(&self) -> &S {
+        &self.source
+    }
+
+    /// Runs of used and of free memory in address order, from region to region. Blocks in use
+    /// that lie side by side are one run: without headers, nobody knows where one ends.
+    pub fn spans(&self) -> impl Iterator<Item = Span> {
+        let mut done: Option<NonNull<u8>> = None;
+        let areas = core::iter::from_fn(move || {
+            let later = |area: &&Area| done.is_none_or(|done| area.start() > done);
+            let area = self.areas.iter().filter(later).min_by_key(|area| area.start())?;
+            done = Some(area.start());
+            Some(area)
+        });
+        areas.flat_map(Span::all_of)
+    }
+
+    /// Takes a block of `size` granules from the first area or, failing that, from any or from a
+    /// new one.
+    #[inline(always)]
+    fn take(&mut self, layout: Layout, size: u32) -> Result<Taken, AllocError> {
+        if layout.align() <= GRANULE_SIZE
+            && let Some(taken) = Taken::from(self.areas.first_mut(), size, 1)
+        {
+            return Ok(taken);
+        }
+        self.take_slow(layout, size)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn take_slow(&mut self, layout: Layout, size: u32) -> Result<Taken, AllocError> {
+        let align = granules_of_align(layout.align()).ok_or(AllocError)?;
+        if let Some(taken) = self.areas.iter_mut().find_map(|area| Taken::from(area, size, align)) {
+            return Ok(taken);
+        }
+        let enough = size.checked_add(align - 1).ok_or(AllocError)?;
+        let growth = self.growth();
+        for area in self.areas.iter_mut() {
+            if let Ok(run) = area.extend(&self.source, enough, growth) {
+                note(&mut self.log, EventKind::Refill, area.address(run.start), run.size);
+                return Taken::from(area, size, align).ok_or(AllocError);
+            }
+        }
+        let area = self.add_region(enough, size, growth)?;
+        Taken::from(area, size, align).ok_or(AllocError)
+    }
+
+    /// By how many granules to grow at once: the more there is, the more.
+    fn growth(&self) -> u32 {
+        let bytes = P::GROWTH_SIZE.max(self.areas.bytes_held() / 4);
+        (bytes / GRANULE_SIZE).min(u32::MAX as usize / 2) as u32
+    }
+
+    /// Gets a region from the source, with room for a free block of `enough` granules, or at least
+    /// of `least`.
+    fn add_region(
+        &mut self,
+        enough: u32,
+        least: u32,
+        growth: u32,
+    ) -> Result<&mut Area, AllocError> {
+        let header_size = if self.areas.is_empty() { 0 } else { size_of::<Area>() };
+        let roomy = Geometry::region_size(enough, header_size).ok_or(AllocError)?;
+        let wanted = if S::RESERVES_AHEAD { P::RESERVE_SIZE } else { bytes_of(growth) };
+        let region = match self.source.reserve(roomy, wanted.max(roomy)) {
+            Ok(region) => region,
+            // Where a region starts well, it needs less: a buffer that is just large enough must
+            // not be refused.
+            Err(AllocError) => self.source.reserve(bytes_of(least), roomy)?,
+        };
+        let mut area = Area::open(&self.source, region, header_size, least)?;
+        let at_once = if S::RESERVES_AHEAD { growth } else { u32::MAX };
+        match area.extend(&self.source, least, at_once) {
+            Ok(run) => note(&mut self.log, EventKind::Refill, area.address(run.start), run.size),
+            Err(error) => {
+                self.release(area);
+                return Err(error);
+            }
+        }
+        self.areas.add(area).ok_or(AllocError)
+    }
+
+    fn release(&mut self, mut area: Area) {
+        let (start, granules) = (area.start(), area.space.granules());
+        if let Some(region) = area.take_region() {
+            note(&mut self.log, EventKind::Release, start, granules);
+            // SAFETY: the region is on loan from this source, and nobody needs what is in it.
+            unsafe { self.source.release(region) };
+        }
+    }
+
+    /// Lengthens a block where it is, if it can, and zeroes what was added, if `zeroed`.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Strategy::grow`], where `old.size()` is above zero and `start` is aligned for
+    /// `new`.
+    #[inline(always)]
+    unsafe fn grow_in_place(
+        &mut self,
+        start: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+        zeroed: bool,
+    ) -> Option<NonNull<[u8]>> {
+        let (old_size, new_size) = (granules_for(old.size())?, granules_for(new.size())?);
+        let (area, granule) = self.areas.of(start)?;
+        let clean = area.clean();
+        if new_size > old_size {
+            // SAFETY: the block is in use, and `old_size` granules long (caller).
+            unsafe { area.grow(&self.source, granule, old_size, new_size) }?;
+        }
+        let block = NonNull::slice_from_raw_parts(area.address(granule), bytes_of(new_size));
+        if zeroed {
+            let known = area.known_zero(granule, new_size, clean).max(old.size());
+            // SAFETY: the block is in use, and the caller's.
+            unsafe { zero(block, old.size(), known) };
+        }
+        self.log
+            .push(|| Event { extent: bytes_of(old_size), ..event(EventKind::Free, start, old) });
+        self.log.push(|| event(EventKind::Allocate, start, new));
+        Some(block)
+    }
+
+    /// When nothing else is left: lengthens a block into what is free on both its sides, and moves
+    /// what it holds.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Strategy::grow`], where `old.size()` is above zero.
+    #[cold]
+    unsafe fn grow_down(
+        &mut self,
+        start: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<[u8]>, AllocError> {
+        let sizes = granules_for(old.size()).zip(granules_for(new.size()));
+        let (old_size, new_size) = sizes.ok_or(AllocError)?;
+        if new.align() > GRANULE_SIZE {
+            return Err(AllocError);
+        }
+        let (area, granule) = self.areas.of(start).ok_or(AllocError)?;
+        // SAFETY: the block is in use, and `old_size` granules long (caller).
+        let run = unsafe { area.grow_down(granule, old_size, new_size, old.size()) };
+        let start_now = area.address(run.ok_or(AllocError)?.start);
+        self.log.push(|| event(EventKind::Free, start, old));
+        self.log.push(|| event(EventKind::Allocate, start_now, new));
+        Ok(NonNull::slice_from_raw_parts(start_now, bytes_of(new_size)))
+    }
+}
+
+// SAFETY: a block is cut from free granules, which are nobody's, at an address that `padding` made
+// a multiple of the alignment; so blocks do not overlap, and lie in regions that stay where they
+// are until `drop`, `reset` or `trim` (which releases only what has no block in use). Every size
+// that fits has the same number of granules. Nothing unwinds but debug assertions on misuse.
+unsafe impl<S: Source, P: Policy, H: Hook> Strategy for BestFit<S, P, H> {
+    type Hook = H;
+
+    fn extent(layout: Layout) -> Option<usize> {
+        extent(layout.size(), layout.align())
+    }
+
+    #[inline]
+    fn allocate(&mut self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
+        let Some(size) = granules_for(layout.size()) else {
+            return if layout.size() == 0 { Ok(dangling(layout)) } else { Err(AllocError) };
+        };
+        let taken = self.take(layout, size)?;
+        taken.tell(&mut self.log, layout, size);
+        Ok(taken.block(size))
+    }
+
+    fn allocate_zeroed(&mut self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
+        let Some(size) = granules_for(layout.size()) else {
+            return self.allocate(layout);
+        };
+        let taken = self.take(layout, size)?;
+        taken.tell(&mut self.log, layout, size);
+        // SAFETY: the block is new, and nobody else has it.
+        unsafe { zero(taken.block(size), 0, taken.known_zero) };
+        Ok(taken.block(size))
+    }
+
+    #[inline]
+    unsafe fn deallocate(&mut self, start: NonNull<u8>, layout: Layout) {
+        let Some(size) = granules_for(layout.size()) else { return };
+        let Some((area, granule)) = self.areas.of(start) else { return };
+        // SAFETY: the block is in use, `size` granules long, and nobody needs it (caller).
+        let run = unsafe { area.space.free(granule, size) };
+        let free = area.address(run.start);
+        self.log.push(|| event(EventKind::Free, start, layout));
+        if run.size > size {
+            note(&mut self.log, EventKind::Coalesce, free, run.size);
+        }
+    }
+
+    #[inline]
+    unsafe fn grow(
+        &mut self,
+        start: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<[u8]>, AllocError> {
+        if old.size() == 0 {
+            return self.allocate(new);
+        }
+        // SAFETY: as the caller promises, and the alignment is checked.
+        if start.addr().get().is_multiple_of(new.align())
+            && let Some(block) = unsafe { self.grow_in_place(start, old, new, false) }
+        {
+            return Ok(block);
+        }
+        // SAFETY: as the caller promises; the old size is the smaller.
+        unsafe {
+            self.relocate(start, old, new, old.size()).or_else(|_| self.grow_down(start, old, new))
+        }
+    }
+
+    unsafe fn grow_zeroed(
+        &mut self,
+        start: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<[u8]>, AllocError> {
+        if old.size() == 0 {
+            return self.allocate_zeroed(new);
+        }
+        // SAFETY: as the caller promises, and the alignment is checked.
+        if start.addr().get().is_multiple_of(new.align())
+            && let Some(block) = unsafe { self.grow_in_place(start, old, new, true) }
+        {
+            return Ok(block);
+        }
+        let Ok(block) = self.allocate_zeroed(new) else {
+            // SAFETY: as the caller promises.
+            let block = unsafe { self.grow_down(start, old, new) }?;
+            // SAFETY: the block is in use, and the caller's.
+            unsafe { zero(block, old.size(), block.len()) };
+            return Ok(block);
+        };
+        // SAFETY: both blocks are in use, so they do not overlap, and the old one is no longer.
+        unsafe { block.cast::<u8>().copy_from_nonoverlapping(start, old.size()) };
+        // SAFETY: as the caller promises.
+        unsafe { self.deallocate(start, old) };
+        Ok(block)
+    }
+
+    #[inline]
+    unsafe fn shrink(
+        &mut self,
+        start: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<[u8]>, AllocError> {
+        let (Some(old_size), Some(new_size)) = (granules_for(old.size()), granules_for(new.size()))
+        else {
+            // SAFETY: as the caller promises; of size 0 there is nothing to keep.
+            unsafe { self.deallocate(start, old) };
+            return Ok(dangling(new));
+        };
+        if !start.addr().get().is_multiple_of(new.align()) {
+            // SAFETY: as the caller promises; the new size is the smaller.
+            return unsafe { self.relocate(start, old, new, new.size()) };
+        }
+        let (area, granule) = self.areas.of(start).ok_or(AllocError)?;
+        let block = NonNull::slice_from_raw_parts(area.address(granule), bytes_of(new_size));
+        if new_size < old_size {
+            // SAFETY: the end of the block is in use, and nobody needs it any more (caller).
+            let run = unsafe { area.space.free(granule + new_size, old_size - new_size) };
+            let rest = area.address(run.start);
+            note(&mut self.log, EventKind::Split, rest, run.size);
+        }
+        self.log.push(|| event(EventKind::Free, start, old));
+        self.log.push(|| event(EventKind::Allocate, start, new));
+        Ok(block)
+    }
+
+    fn reset(&mut self) {
+        for area in self.areas.iter_mut() {
+            // SAFETY: `reset` says that no block is used any more.
+            unsafe { area.space.reset() };
+        }
+    }
+
+    fn trim(&mut self) {
+        while let Some(area) = self.areas.take_unused() {
+            self.release(area);
+        }
+        self.areas.iter().for_each(|area| area.decommit_free(&self.source));
+    }
+
+    fn bytes_used(&self) -> usize {
+        let used = |area: &Area| area.space.granules() - area.space.free_granules();
+        self.areas.iter().map(|area| bytes_of(used(area))).sum()
+    }
+
+    fn bytes_free(&self) -> usize {
+        self.areas.iter().map(|area| bytes_of(area.space.free_granules())).sum()
+    }
+
+    fn bytes_held(&self) -> usize {
+        self.areas.bytes_held()
+    }
+
+    fn largest_free_block(&self) -> usize {
+        self.areas.iter().map(|area| bytes_of(area.space.largest())).max().unwrap_or(0)
+    }
+
+    fn check_invariants(&self) -> Result<(), Broken> {
+        self.areas.iter().try_for_each(|area| area.check())
+    }
+
+    #[inline(always)]
+    fn take_events(&mut self) -> Delivery<H> {
+        self.log.take()
+    }
+}
+
+impl<S: Source, P: Policy, H: Hook> Drop for BestFit<S, P, H> {
+    fn drop(&mut self) {
+        while let Some(area) = self.areas.take_any() {
+            self.release(area);
+        }
+        self.log.take().deliver();
+    }
+}
+
+impl<S: Source, P: Policy, H: Hook> fmt::Debug for BestFit<S, P, H> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("BestFit")
+            .field("bytes_used", &self.bytes_used())
+            .field("bytes_free", &self.bytes_free())
+            .field("largest_free_block", &self.largest_free_block())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A run of memory that is all used or all free; see [`BestFit::spans`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Span {
+    /// Its first byte.
+    pub start: NonNull<u8>,
+    /// How many bytes it has.
+    pub size: usize,
+    /// Is it free?
+    pub is_free: bool,
+}
+
+impl Span {
+    fn all_of(area: &Area) -> impl Iterator<Item = Self> {
+        let end = Run { start: area.space.granules(), size: 0 };
+        let mut from = 0;
+        area.space
+            .free_runs()
+            .chain(core::iter::once(end))
+            .flat_map(move |free| {
+                let used = Run { start: from, size: free.start - from };
+                from = free.end();
+                [(used, false), (free, true)]
+            })
+            .filter(|(run, _)| run.size > 0)
+            .map(|(run, is_free)| Self {
+                start: area.address(run.start),
+                size: bytes_of(run.size),
+                is_free,
+            })
+    }
+}
+
+/// A block that was just taken.
+#[derive(Clone, Copy)]
+struct Taken {
+    start: NonNull<u8>,
+    /// The granules after it that stay free.
+    rest: u32,
+    /// From this byte of the block on, it is zero, save for its last four bytes.
+    known_zero: usize,
+}
+
+impl Taken {
+    #[inline(always)]
+    fn from(area: &mut Area, size: u32, align: u32) -> Option<Self> {
+        let clean = area.clean();
+        let (start, found) = area.allocate_aligned(size, align)?;
+        Some(Self {
+            start: area.address(start),
+            rest: found.end() - (start + size),
+            known_zero: area.known_zero(start, size, clean),
+        })
+    }
+
+    #[inline(always)]
+    fn block(self, size: u32) -> NonNull<[u8]> {
+        NonNull::slice_from_raw_parts(self.start, bytes_of(size))
+    }
+
+    #[inline(always)]
+    fn tell<H: Hook>(self, log: &mut Log<H>, layout: Layout, size: u32) {
+        log.push(|| event(EventKind::Allocate, self.start, layout));
+        if self.rest > 0 {
+            log.push(|| {
+                let rest = self.start.addr().get() + bytes_of(size);
+                Event::internal(EventKind::Split, rest, bytes_of(self.rest))
+            });
+        }
+    }
+}
+
+/// Zeroes a block from its byte `from` to `known`, and its last four bytes.
+///
+/// # Safety
+///
+/// The block is in use, at least one granule long, and the caller's.
+unsafe fn zero(block: NonNull<[u8]>, from: usize, known: usize) {
+    let start = block.cast::<u8>();
+    let tail = block.len() - 4;
+    // SAFETY: `from <= known <= len`, and `tail` is at least 12; all lie in the block (caller).
+    unsafe {
+        start.add(from).write_bytes(0, known.saturating_sub(from));
+        start.add(tail.max(from)).write_bytes(0, block.len() - tail.max(from));
+    }
+}
+
+fn event(kind: EventKind, start: NonNull<u8>, layout: Layout) -> Event {
+    let extent = extent(layout.size(), layout.align()).unwrap_or(0);
+    Event { kind, address: start.addr().get(), layout, extent }
+}
+
+#[inline(always)]
+fn note<H: Hook>(log: &mut Log<H>, kind: EventKind, start: NonNull<u8>, granules: u32) {
+    log.push(|| Event::internal(kind, start.addr().get(), bytes_of(granules)));
+}
