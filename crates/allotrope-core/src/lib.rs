@@ -1,20 +1,23 @@
 //! The strategies of allotrope: where bytes come from, how they are cut, and who shares them.
 #![no_std]
 
+mod api;
 mod error;
 mod hook;
 mod layout;
 mod poison;
 mod policy;
+mod share;
 mod source;
 mod strategy;
 
 pub use error::AllocError;
 pub use hook::{Delivery, Event, EventKind, Events, Hook, NoHook, Record};
 pub use policy::{ClassicPolicy, DefaultPolicy, Policy};
+pub use share::{Local, Locked, ObjectPool, PoolBox, SpinLock};
 #[cfg(all(feature = "os-pages", target_os = "linux"))]
 pub use source::OsPages;
 #[cfg(feature = "allocator-api2-02")]
 pub use source::Upstream;
 pub use source::{Buffer, Contents, Movement, Region, Source};
-pub use strategy::{BestFit, Broken, Span, Strategy};
+pub use strategy::{BestFit, Broken, FixedSize, Span, Strategy};

@@ -14,7 +14,7 @@
 ///     const GROWTH_SIZE: usize = 16 * 1024;
 /// }
 ///
-/// let pool: FixedSize<64, OsPages, Frugal> = FixedSize::new(OsPages::new());
+/// let pool: FixedSize<64, OsPages, Frugal> = FixedSize::with_policy(OsPages::new());
 /// ```
 ///
 /// Figures that contradict each other do not compile.

@@ -7,3 +7,4 @@ pub(crate) mod area;
 pub(crate) mod bins;
 pub(crate) mod cover;
 pub(crate) mod granule;
+pub(crate) mod uniform;

@@ -1,8 +1,11 @@
 //! Strategies: how bytes are cut into blocks.
 
 mod best_fit;
+mod fixed_size;
 
 pub use best_fit::{BestFit, Span};
+pub use fixed_size::FixedSize;
+pub(crate) use fixed_size::{Blocks, Shape};
 
 use core::alloc::Layout;
 use core::fmt;

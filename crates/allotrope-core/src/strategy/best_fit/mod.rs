@@ -51,7 +51,7 @@ use crate::source::Source;
 /// | bookkeeping in the handle | the bins: `size_of::<BestFit<Buffer>>()` is about 2 KiB |
 /// | smallest buffer | 40 bytes serve a block of 16; a 256-byte buffer holds 240 |
 /// | region | at most 64 GiB; what comes after is a further region |
-/// | allocate | O(1) in a bin of one size (below 1 KiB); above, looks at up to 32 free blocks of similar size, at all of them before it fails; one more try for each further region |
+/// | allocate | O(1) in a bin of one size (below 1 KiB); above, looks at up to 8 free blocks of similar size, at all of them before it fails; one more try for each further region |
 /// | free | O(1): joins with free neighbours at once |
 /// | grow, shrink | in place where the next block is free; a block that moves is copied |
 ///
@@ -91,9 +91,16 @@ pub struct BestFit<S: Source, P: Policy = DefaultPolicy, H: Hook = NoHook> {
 // SAFETY: the areas and all they point to belong to this strategy alone, and to no thread.
 unsafe impl<S: Source + Send, P: Policy, H: Hook<Record: Send> + Send> Send for BestFit<S, P, H> {}
 
-impl<S: Source, P: Policy> BestFit<S, P> {
+impl<S: Source> BestFit<S> {
     /// Best fit over the regions of `source`.
     pub const fn new(source: S) -> Self {
+        Self::with_policy(source)
+    }
+}
+
+impl<S: Source, P: Policy> BestFit<S, P> {
+    /// Best fit over the regions of `source`, by the figures of a policy that the type names.
+    pub const fn with_policy(source: S) -> Self {
         const { P::VALID };
         Self { areas: Areas::new(), source, log: Log::silent(), policy: PhantomData }
     }
@@ -203,8 +210,7 @@ impl<S: Source, P: Policy, H: Hook> BestFit<S, P, H> {
     ///
     /// # Safety
     ///
-    /// As for [`Strategy::grow`], where `old.size()` is above zero and `start` is aligned for
-    /// `new`.
+    /// As for [`Strategy::grow`], where `old.size()` is above zero.
     #[inline(always)]
     unsafe fn grow_in_place(
         &mut self,
@@ -214,6 +220,9 @@ impl<S: Source, P: Policy, H: Hook> BestFit<S, P, H> {
         zeroed: bool,
     ) -> Option<NonNull<[u8]>> {
         let (old_size, new_size) = (granules_for(old.size())?, granules_for(new.size())?);
+        if !start.addr().get().is_multiple_of(new.align()) {
+            return None;
+        }
         let (area, granule) = self.areas.of(start)?;
         let clean = area.clean();
         if new_size > old_size {
@@ -315,10 +324,8 @@ unsafe impl<S: Source, P: Policy, H: Hook> Strategy for BestFit<S, P, H> {
         if old.size() == 0 {
             return self.allocate(new);
         }
-        // SAFETY: as the caller promises, and the alignment is checked.
-        if start.addr().get().is_multiple_of(new.align())
-            && let Some(block) = unsafe { self.grow_in_place(start, old, new, false) }
-        {
+        // SAFETY: as the caller promises; the old size is not zero.
+        if let Some(block) = unsafe { self.grow_in_place(start, old, new, false) } {
             return Ok(block);
         }
         // SAFETY: as the caller promises; the old size is the smaller.
@@ -336,10 +343,8 @@ unsafe impl<S: Source, P: Policy, H: Hook> Strategy for BestFit<S, P, H> {
         if old.size() == 0 {
             return self.allocate_zeroed(new);
         }
-        // SAFETY: as the caller promises, and the alignment is checked.
-        if start.addr().get().is_multiple_of(new.align())
-            && let Some(block) = unsafe { self.grow_in_place(start, old, new, true) }
-        {
+        // SAFETY: as the caller promises; the old size is not zero.
+        if let Some(block) = unsafe { self.grow_in_place(start, old, new, true) } {
             return Ok(block);
         }
         let Ok(block) = self.allocate_zeroed(new) else {

@@ -1,0 +1,123 @@
+//! Sharing behind a lock: a strategy for many threads.
+
+use core::alloc::{GlobalAlloc, Layout};
+use core::fmt;
+use core::ptr::{self, NonNull};
+
+use lock_api::{Mutex, RawMutex};
+
+use super::{SpinLock, best_fit_methods, strategy_methods};
+use crate::api::impl_allocator;
+use crate::{AllocError, BestFit, Broken, Hook, Policy, Source, Span, Strategy};
+
+/// A strategy as an allocator for many threads, behind one lock.
+///
+/// The lock is any of `lock_api`'s: our [`SpinLock`], which needs no operating system, or one that
+/// sleeps, such as `parking_lot::RawMutex`, which is the better choice where there is one.
+///
+/// `Locked` and `&Locked` are `Allocator`s, and a `Locked` in a `static` is a `GlobalAlloc`:
+///
+/// ```
+/// use allotrope_core::{BestFit, Locked, OsPages};
+///
+/// #[global_allocator]
+/// static HEAP: Locked<BestFit<OsPages>> = Locked::new(BestFit::new(OsPages::new()));
+///
+/// let numbers: Vec<u32> = (0..1000).collect();
+/// assert!(HEAP.bytes_used() >= 4000);
+/// # drop(numbers);
+/// ```
+///
+/// Hooks are told after the lock is open again.
+pub struct Locked<S, R = SpinLock> {
+    strategy: Mutex<R, S>,
+}
+
+impl<S, R: RawMutex> Locked<S, R> {
+    /// Shares `strategy` behind a lock.
+    pub const fn new(strategy: S) -> Self {
+        Self { strategy: Mutex::new(strategy) }
+    }
+
+    /// The strategy, which no allocation can be under way in now.
+    pub fn get_mut(&mut self) -> &mut S {
+        self.strategy.get_mut()
+    }
+
+    /// The strategy itself.
+    pub fn into_inner(self) -> S {
+        self.strategy.into_inner()
+    }
+}
+
+impl<S: Strategy, R: RawMutex> Locked<S, R> {
+    strategy_methods!();
+
+    /// Runs `work` on the strategy, and then, unlocked, tells the hook what has happened.
+    #[inline(always)]
+    fn run<T>(&self, work: impl FnOnce(&mut S) -> T) -> T {
+        let (result, events) = {
+            let mut strategy = self.strategy.lock();
+            (work(&mut strategy), strategy.take_events())
+        };
+        events.deliver();
+        result
+    }
+}
+
+impl<S: Source, P: Policy, H: Hook, R: RawMutex> Locked<BestFit<S, P, H>, R> {
+    best_fit_methods!();
+}
+
+// SAFETY: as for `Local`, and the lock lets one thread at a time at the strategy.
+impl_allocator!([S: Strategy, R: RawMutex] Locked<S, R>);
+
+// SAFETY: the strategy's guarantees are those that a global allocator owes: blocks that do not
+// overlap and stay until they are freed, since a global allocator is never dropped or reset.
+unsafe impl<S: Strategy, R: RawMutex> GlobalAlloc for Locked<S, R> {
+    #[inline]
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        address(self.allocate(layout))
+    }
+
+    #[inline]
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        address(self.allocate_zeroed(layout))
+    }
+
+    #[inline]
+    unsafe fn dealloc(&self, start: *mut u8, layout: Layout) {
+        if let Some(start) = NonNull::new(start) {
+            // SAFETY: the block is one of ours with this layout (caller).
+            unsafe { self.deallocate(start, layout) };
+        }
+    }
+
+    #[inline]
+    unsafe fn realloc(&self, start: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        let new = Layout::from_size_align(size, layout.align());
+        let (Some(start), Ok(new)) = (NonNull::new(start), new) else { return ptr::null_mut() };
+        // SAFETY: the block is one of ours with this layout (caller), and each call gets the
+        // larger and the smaller size where it belongs.
+        address(unsafe {
+            if size >= layout.size() {
+                self.grow(start, layout, new)
+            } else {
+                self.shrink(start, layout, new)
+            }
+        })
+    }
+}
+
+/// What a `GlobalAlloc` returns.
+#[inline(always)]
+fn address(block: Result<NonNull<[u8]>, AllocError>) -> *mut u8 {
+    block.map_or(ptr::null_mut(), |block| block.cast().as_ptr())
+}
+
+impl<S: Strategy, R: RawMutex> fmt::Debug for Locked<S, R> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not a word about the strategy: whoever prints this may hold the lock.
+        formatter.debug_struct("Locked").finish_non_exhaustive()
+    }
+}
