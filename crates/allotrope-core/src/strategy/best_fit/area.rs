@@ -160,7 +160,8 @@ impl Area {
         Some((start, found))
     }
 
-    /// Lengthens a block in place; see [`Space::grow`].
+    /// Lengthens a block in place, and returns how far the area was clean before; see
+    /// [`Space::grow`].
     ///
     /// # Safety
     ///
@@ -171,18 +172,18 @@ impl Area {
         start: u32,
         old: u32,
         new: u32,
-    ) -> Option<Run> {
+    ) -> Option<u32> {
+        let mut clean = self.clean;
         // SAFETY: as the caller promises.
         let mut rest = unsafe { self.space.grow(start, old, new) };
         if rest.is_none() && self.is_last(start + old) && self.extend(source, new - old, 1).is_ok()
         {
+            clean = self.clean;
             // SAFETY: as above.
             rest = unsafe { self.space.grow(start, old, new) };
         }
-        if let Some(rest) = rest {
-            self.note_use(start + new, rest.end());
-        }
-        rest
+        self.note_use(start + new, rest?.end());
+        Some(clean)
     }
 
     /// Lengthens a block downwards, moves the first `kept` bytes of what it holds, and returns

@@ -224,10 +224,10 @@ impl<S: Source, P: Policy, H: Hook> BestFit<S, P, H> {
             return None;
         }
         let (area, granule) = self.areas.of(start)?;
-        let clean = area.clean();
+        let mut clean = area.clean();
         if new_size > old_size {
             // SAFETY: the block is in use, and `old_size` granules long (caller).
-            unsafe { area.grow(&self.source, granule, old_size, new_size) }?;
+            clean = unsafe { area.grow(&self.source, granule, old_size, new_size) }?;
         }
         let block = NonNull::slice_from_raw_parts(area.address(granule), bytes_of(new_size));
         if zeroed {
