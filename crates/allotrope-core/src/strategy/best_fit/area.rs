@@ -128,6 +128,11 @@ impl Area {
         (self.start().addr().get() >> GRANULE_SHIFT) as u32
     }
 
+    /// How many granules there are, or can be.
+    pub(super) fn capacity(&self) -> u32 {
+        self.geometry.capacity
+    }
+
     /// How many bytes are committed, or lost before what is.
     pub(super) fn bytes_held(&self) -> usize {
         match &self.region {

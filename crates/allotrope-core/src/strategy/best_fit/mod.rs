@@ -187,7 +187,7 @@ impl<S: Source, P: Policy, H: Hook> BestFit<S, P, H> {
         };
         let mut area = Area::open(&self.source, region, header_size, least)?;
         let at_once = if S::RESERVES_AHEAD { growth } else { u32::MAX };
-        match area.extend(&self.source, least, at_once) {
+        match area.extend(&self.source, enough.min(area.capacity()), at_once) {
             Ok(run) => note(&mut self.log, EventKind::Refill, area.address(run.start), run.size),
             Err(error) => {
                 self.release(area);
