@@ -47,6 +47,13 @@ pub(crate) fn minimise<S: Subject>(
     search.simplify(&mut found);
     search.leave_out(&mut found);
     let broken = search.name_the_cause(&found);
+    renumber(&mut found.0);
+    // The numbers in the detail are those of the list, so the list is run once more.
+    let detail = search.attempt(found.0.clone()).map_or(broken.detail.clone(), |(_, again)| {
+        let promise = broken.promise;
+        again.into_evidence_against(promise).detail
+    });
+    let broken = Broken { detail, ..broken };
     Minimal { operations: found.0, conditions: search.conditions, broken, reproduced: true }
 }
 
@@ -151,20 +158,19 @@ impl<S: Subject> Search<'_, S> {
     /// A minimal list that passes without a cause convicts that cause.
     fn name_the_cause(&mut self, found: &Found) -> Broken {
         let (operations, broken) = found.clone();
-        let direct =
-            matches!(self.promise, Promise::FillsAgain | Promise::Returns | Promise::FitsRange);
-        let mut exact = operations.clone();
-        let excesses = exact.iter_mut().filter_map(Operation::excess_mut);
-        let changed: usize = excesses.map(std::mem::take).sum();
-        if changed > 0 && !direct && self.breaks_nothing(exact) {
+        let innocent_of_excess = [without_excess(&operations), with_larger_requests(&operations)]
+            .into_iter()
+            .any(|exact| exact.is_none_or(|exact| !self.breaks_nothing(exact)));
+        if !innocent_of_excess {
             return broken.into_evidence_against(Promise::FitsRange);
         }
         let conditions = self.conditions;
+        let direct = matches!(self.promise, Promise::FillsAgain | Promise::Returns);
         if conditions.refuse() && !direct {
             self.conditions = Conditions { excess: conditions.excess, ..Conditions::default() };
-            let innocent = self.breaks_nothing(operations);
+            let passes = self.breaks_nothing(operations);
             self.conditions = conditions;
-            if innocent {
+            if passes {
                 return broken.into_evidence_against(Promise::FailureKeepsState);
             }
         }
@@ -180,6 +186,45 @@ impl<S: Subject> Search<'_, S> {
             run_case(self.subject, self.settings, self.conditions, self.refill, &mut script);
         outcome.result.is_ok()
     }
+}
+
+/// Numbers the blocks from 0, in the order in which the list names them.
+fn renumber(operations: &mut [Operation]) {
+    let mut numbers = Vec::new();
+    for operation in operations {
+        let number = operation.block_mut();
+        let known = numbers.iter().position(|known| known == number);
+        let new = known.unwrap_or(numbers.len());
+        if known.is_none() {
+            numbers.push(*number);
+        }
+        *number = new as u32;
+    }
+}
+
+/// The list with every block used at the size requested, if it is not so already.
+fn without_excess(operations: &[Operation]) -> Option<Vec<Operation>> {
+    let mut exact = operations.to_vec();
+    let excesses = exact.iter_mut().filter_map(Operation::excess_mut);
+    let changed: usize = excesses.map(std::mem::take).sum();
+    (changed > 0).then_some(exact)
+}
+
+/// The list with the same old layouts, but with these sizes requested from the start.
+///
+/// A list that passes like this, and without excess, needs sizes between the requested and the
+/// returned one to break its promise.
+fn with_larger_requests(operations: &[Operation]) -> Option<Vec<Operation>> {
+    let mut exact = operations.to_vec();
+    for nth in (0..exact.len()).rev() {
+        let block = exact[nth].block();
+        let Some(excess) = exact[nth].excess_mut().map(std::mem::take) else { continue };
+        let before = exact[..nth].iter_mut().rev().find(|before| before.block() == block);
+        if let Some(layout) = before.and_then(Operation::layout_mut) {
+            *layout = Layout::from_size_align(layout.size() + excess, layout.align()).ok()?;
+        }
+    }
+    Some(exact)
 }
 
 /// Simpler forms of a call, the simplest first.

@@ -64,6 +64,16 @@ impl Operation {
         }
     }
 
+    /// The number, to be changed.
+    pub(crate) fn block_mut(&mut self) -> &mut u32 {
+        match self {
+            Self::Allocate { block, .. }
+            | Self::Deallocate { block, .. }
+            | Self::Grow { block, .. }
+            | Self::Shrink { block, .. } => block,
+        }
+    }
+
     /// The excess, where the call has one.
     pub(crate) fn excess_mut(&mut self) -> Option<&mut usize> {
         match self {

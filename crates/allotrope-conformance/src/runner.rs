@@ -7,6 +7,7 @@
 
 use std::alloc::Layout;
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use allocator_api2::alloc::{AllocError, Allocator};
 
@@ -44,12 +45,18 @@ pub(crate) struct Runner<'a> {
     pub(crate) record: Option<Vec<Operation>>,
     /// Whether every step is followed by an audit.
     pub(crate) thorough: bool,
-    /// Tags of blocks begin here, so that runners which share an allocator fill differently.
-    pub(crate) first_tag: u64,
+    /// The tag of the next block.
+    ///
+    /// A block gets a new one whenever it is filled, and no two cases of a process have the same,
+    /// so that what an earlier block left in memory is never taken for a later one's bytes.
+    next_tag: u64,
     until_audit: usize,
     /// The size with which the last block was freed, grown or shrunk, above the requested one.
     pub(crate) last_excess: usize,
 }
+
+/// How many runners there were. Relaxed: it only has to differ from one to the next.
+static CASES: AtomicU64 = AtomicU64::new(0);
 
 impl<'a> Runner<'a> {
     pub(crate) fn new(scene: Scene<'a>) -> Self {
@@ -59,7 +66,7 @@ impl<'a> Runner<'a> {
             tally: Tally::default(),
             record: None,
             thorough: false,
-            first_tag: 0,
+            next_tag: mix(CASES.fetch_add(1, Ordering::Relaxed)),
             until_audit: 0,
             last_excess: 0,
         }
@@ -255,7 +262,8 @@ impl<'a> Runner<'a> {
             return broken(Promise::Contained, detail);
         }
         self.shadow.disjoint(start, len)?;
-        let tag = mix(self.first_tag ^ u64::from(number));
+        self.next_tag = self.next_tag.wrapping_add(1);
+        let tag = mix(self.next_tag);
         Ok(Some(Live { number, start, requested: layout, len, tag }))
     }
 

@@ -226,8 +226,7 @@ impl<S: Subject> Suite<S> {
             let steps = self.settings.steps;
             let outcome = self.random_case(report, (seed, conditions, refill), steps)?;
             if outcome.tally.served == 0 && steps > 0 {
-                let broken = Broken::new(Promise::Serves, "no call returned a block");
-                return Err(self.failure((seed, conditions, None), outcome, broken));
+                return Err(serves_nothing(seed, conditions, &outcome.operations));
             }
             calls += outcome.upstream_calls;
         }
@@ -323,6 +322,20 @@ impl<S: Subject> Suite<S> {
             reproduced: minimal.reproduced,
         })
     }
+}
+
+/// There is nothing to minimise: one refused call is as good as all of them.
+fn serves_nothing(seed: u64, conditions: Conditions, operations: &[Operation]) -> Box<Failure> {
+    let step = operations.len();
+    Box::new(Failure {
+        promise: Promise::Serves,
+        seed,
+        step,
+        detail: format!("none of {step} calls returned a block; this was the first"),
+        minimal: operations.iter().take(1).copied().collect(),
+        conditions,
+        reproduced: true,
+    })
 }
 
 /// The seed, the upstream's behaviour, and the size that has to be served at the end.

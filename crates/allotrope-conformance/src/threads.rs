@@ -68,7 +68,6 @@ type End = (Vec<Live>, Tally, Result<(), Broken>);
 
 fn one_thread(scene: Scene<'_>, mailbox: &Mutex<Vec<Live>>, seed: u64, nth: u32) -> End {
     let mut runner = Runner::new(scene);
-    runner.first_tag = (u64::from(nth) + 1) << 40;
     let seed = seed ^ u64::from(nth) << 32;
     // Every thread numbers its blocks from a number of its own, so that numbers stay distinct.
     let mut script = RandomScript::new(scene.settings, seed, nth << 26);

@@ -198,6 +198,7 @@ impl Books {
         let lent = Lent { whole_start, whole, requested: layout, len, buffer };
         // SAFETY: the memory is ours alone, and both guards lie in `whole`.
         unsafe {
+            start.write_bytes(FRESH, len);
             pattern::fill_range(start.sub(GUARD), 0..GUARD, GUARD_TAG);
             pattern::fill_range(start.add(len), 0..GUARD, GUARD_TAG);
         }
@@ -286,6 +287,8 @@ impl Drop for State {
     }
 }
 
+/// What fresh memory holds: nothing that is zero, and the same in every run.
+const FRESH: u8 = 0xd5;
 const GUARD: usize = 64;
 const GUARD_TAG: u64 = 0x6775_6172_6400_0000;
 
