@@ -1,0 +1,35 @@
+//! `cargo xtask ci`: what a merge depends on, in order, up to the first failure.
+
+use std::time::{Duration, Instant};
+
+use crate::{dispatch, shell};
+
+/// The commands, the quickest to fail first.
+const STEPS: &[&str] = &["lint", "test", "features", "asan", "planted"];
+
+/// Runs the command.
+pub fn run(arguments: &[String]) -> Result<(), String> {
+    shell::no_arguments("ci", arguments)?;
+    let start = Instant::now();
+    let mut times = Vec::new();
+    for &step in STEPS {
+        println!("\n== cargo xtask {step} ==\n");
+        let step_start = Instant::now();
+        let outcome = dispatch(step, &[]);
+        let time = step_start.elapsed();
+        outcome
+            .map_err(|error| format!("step `{step}` failed after {}: {error}", in_seconds(time)))?;
+        println!("\n{step}: {}", in_seconds(time));
+        times.push((step, time));
+    }
+    println!("\n== all steps passed ==\n");
+    for (step, time) in times {
+        println!("{step:<10}{:>8}", in_seconds(time));
+    }
+    println!("{:<10}{:>8}", "total", in_seconds(start.elapsed()));
+    Ok(())
+}
+
+fn in_seconds(time: Duration) -> String {
+    format!("{:.1} s", time.as_secs_f64())
+}

@@ -1,0 +1,167 @@
+//! One run of one `cargo test`, with a time limit.
+
+use std::fmt;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::shell;
+
+/// What became of it.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Every test passed.
+    Passed {
+        /// How many ran.
+        tests: usize,
+    },
+    /// A test failed, or its process died.
+    Failed {
+        /// The first test that failed, or how the process died.
+        by: String,
+    },
+    /// The tests did not end in time.
+    TimedOut {
+        /// The time that they had.
+        limit: Duration,
+    },
+    /// There is nothing to run.
+    NotCompiled,
+}
+
+/// A `cargo test` that is about to run.
+pub struct Trial {
+    folder: PathBuf,
+    target: PathBuf,
+    log_path: PathBuf,
+    log: File,
+    test: String,
+}
+
+impl Trial {
+    /// `cargo test` with the arguments `test`, in the workspace at `folder`; it builds in `target`
+    /// and all its output goes into `log`.
+    pub fn new(folder: &Path, target: &Path, log_path: &Path, log: File, test: &str) -> Self {
+        Self {
+            folder: folder.to_path_buf(),
+            target: target.to_path_buf(),
+            log_path: log_path.to_path_buf(),
+            log,
+            test: test.to_string(),
+        }
+    }
+
+    /// Builds without a limit, then runs for at most `limit`.
+    ///
+    /// # Errors
+    ///
+    /// Cargo cannot be started or watched. That tests fail is no error but an outcome.
+    pub fn run(self, limit: Duration) -> Result<Outcome, String> {
+        let cannot_run = |error: io::Error| format!("`cargo test {}`: {error}", self.test);
+        if !self.build().status().map_err(cannot_run)?.success() {
+            return Ok(Outcome::NotCompiled);
+        }
+        let mut child = self.test(limit).spawn().map_err(cannot_run)?;
+        let Some(status) = wait(&mut child, limit).map_err(cannot_run)? else {
+            kill_group(&mut child).map_err(cannot_run)?;
+            return Ok(Outcome::TimedOut { limit });
+        };
+        let log = fs::read(&self.log_path).map_err(cannot_run)?;
+        Ok(judge(status, &String::from_utf8_lossy(&log)))
+    }
+
+    /// The command that builds the tests.
+    fn build(&self) -> Command {
+        let mut command = shell::command("cargo", &self.folder);
+        command.args(["test", "--no-run"]).args(self.test.split_whitespace());
+        self.redirect(&mut command);
+        command
+    }
+
+    /// The command that runs them, in a process group of its own so that all of it can be killed.
+    ///
+    /// The shell bounds the processor time of each process: should we ourselves be killed, a bug
+    /// that loops does not outlive us for long.
+    fn test(&self, limit: Duration) -> Command {
+        let seconds = limit.as_secs() * 4;
+        let mut command = shell::command("sh", &self.folder);
+        command
+            .args(["-c", &format!("ulimit -t {seconds}; exec \"$@\""), "sh"])
+            .args(["cargo", "test"])
+            .args(self.test.split_whitespace());
+        self.redirect(&mut command);
+        own_group(&mut command);
+        command
+    }
+
+    /// Where `command` builds, and where its output goes.
+    fn redirect(&self, command: &mut Command) {
+        command.env("CARGO_TARGET_DIR", &self.target).env("CARGO_TERM_COLOR", "never");
+        match (self.log.try_clone(), self.log.try_clone()) {
+            (Ok(first), Ok(second)) => command.stdout(first).stderr(second),
+            _ => command.stdout(Stdio::null()).stderr(Stdio::null()),
+        };
+    }
+}
+
+/// Waits for the end of `child`; `None` when it does not come in time.
+fn wait(child: &mut Child, limit: Duration) -> io::Result<Option<ExitStatus>> {
+    let start = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
+        }
+        if start.elapsed() > limit {
+            return Ok(None);
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[cfg(unix)]
+fn own_group(command: &mut Command) {
+    use std::os::unix::process::CommandExt;
+    command.process_group(0);
+}
+
+#[cfg(not(unix))]
+fn own_group(_: &mut Command) {}
+
+/// Kills `child` and all that it started.
+fn kill_group(child: &mut Child) -> io::Result<()> {
+    let kill = format!("kill -KILL -- -{}", child.id());
+    Command::new("sh").args(["-c", &kill]).status()?;
+    child.kill()?;
+    child.wait().map(drop)
+}
+
+/// Reads libtest's and cargo's words.
+fn judge(status: ExitStatus, log: &str) -> Outcome {
+    if status.success() {
+        let counts = log.lines().filter_map(|line| line.strip_prefix("test result: ok. "));
+        let tests = counts.filter_map(|line| line.split(' ').next()?.parse::<usize>().ok()).sum();
+        return Outcome::Passed { tests };
+    }
+    let failed = |line: &str| {
+        Some(line.strip_prefix("test ")?.strip_suffix(" ... FAILED")?.trim().to_string())
+    };
+    let died = |line: &str| {
+        Some(format!("death by {}", line.split_once("(signal: ")?.1.trim_end_matches(')')))
+    };
+    let by = log.lines().find_map(failed).or_else(|| log.lines().find_map(died));
+    Outcome::Failed { by: by.unwrap_or_else(|| status.to_string()) }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Passed { tests } => write!(formatter, "{tests} tests passed"),
+            Self::Failed { by } => formatter.write_str(by),
+            Self::TimedOut { limit } => write!(formatter, "time limit of {} s", limit.as_secs()),
+            Self::NotCompiled => formatter.write_str("the compiler"),
+        }
+    }
+}
