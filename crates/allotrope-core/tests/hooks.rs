@@ -2,14 +2,12 @@
 
 use std::alloc::Layout;
 use std::cell::{Cell, OnceCell, RefCell};
-use std::mem::MaybeUninit;
 use std::rc::Rc;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
 
 use allotrope_core::{
-    BestFit, Buffer, DefaultPolicy, Event, EventKind, Events, FixedSize, Hook, Local, Locked,
-    OsPages,
+    BestFit, DefaultPolicy, Event, EventKind, Events, FixedSize, Hook, Local, Locked, OsPages,
 };
 
 #[derive(Clone, Default)]
@@ -68,66 +66,62 @@ fn fixed_size_tells_of_blocks_and_chunks() {
     assert_eq!(recorder.kinds(), [Refill, Allocate, Free]);
 }
 
-/// Allocates from the heap that it watches, once.
-#[derive(Clone)]
-struct Reenters<'a> {
-    heap: &'a OnceCell<Local<BestFit<Buffer<'a>, DefaultPolicy, Reenters<'a>>>>,
-    depth: &'a Cell<usize>,
+/// Allocates from the heap that it watches, three times.
+#[derive(Clone, Copy)]
+struct Reenters;
+
+thread_local! {
+    static WATCHED: OnceCell<Local<BestFit<OsPages, DefaultPolicy, Reenters>>> =
+        const { OnceCell::new() };
+    static DEPTH: Cell<usize> = const { Cell::new(0) };
 }
 
-impl Hook for Reenters<'_> {
+impl Hook for Reenters {
     type Record = Events;
     fn on_event(&self, event: &Event) {
-        let Some(heap) = self.heap.get() else { return };
-        if event.kind == EventKind::Allocate && self.depth.get() < 3 {
-            self.depth.set(self.depth.get() + 1);
+        if event.kind != EventKind::Allocate || DEPTH.get() == 3 {
+            return;
+        }
+        DEPTH.set(DEPTH.get() + 1);
+        WATCHED.with(|heap| {
+            let heap = heap.get().unwrap();
             let block = heap.allocate(LAYOUT).unwrap();
             // SAFETY: just allocated, and as long as the layout says.
             unsafe { block.cast::<u8>().write_bytes(0xAA, LAYOUT.size()) };
             assert_eq!(heap.check_invariants(), Ok(()));
             // SAFETY: allocated above, and freed once.
             unsafe { heap.deallocate(block.cast(), LAYOUT) };
-        }
+        });
     }
 }
 
 #[test]
 fn a_hook_may_allocate_from_the_allocator_that_it_watches() {
-    let bytes = vec![MaybeUninit::uninit(); 4096];
-    let (heap, depth) = (OnceCell::new(), Cell::new(0));
-    // The heap borrows the cell that it lies in, so neither can be dropped while it is watched.
-    let buffer = Buffer::new(bytes.leak());
-    let (heap, depth) = (Box::leak(Box::new(heap)), Box::leak(Box::new(depth)));
-    let hook = Reenters { heap, depth };
-    assert!(heap.set(Local::new(BestFit::with_hook(buffer, hook))).is_ok());
-
-    let block = heap.get().unwrap().allocate(LAYOUT).unwrap();
-    assert_eq!(depth.get(), 3);
-    assert_eq!(heap.get().unwrap().bytes_used(), block.len());
+    WATCHED.with(|cell| {
+        let heap = cell.get_or_init(|| Local::new(BestFit::with_hook(OsPages::new(), Reenters)));
+        let block = heap.allocate(LAYOUT).unwrap();
+        assert_eq!((DEPTH.get(), heap.bytes_used()), (3, block.len()));
+    });
 }
 
-#[derive(Clone)]
-struct Locks {
-    heap: Arc<OnceLock<Locked<BestFit<OsPages, DefaultPolicy, Locks>>>>,
-    calls: Arc<AtomicUsize>,
-}
+/// Asks the heap that it watches how much is used.
+#[derive(Clone, Copy)]
+struct Locks;
+
+static SHARED: LazyLock<Locked<BestFit<OsPages, DefaultPolicy, Locks>>> =
+    LazyLock::new(|| Locked::new(BestFit::with_hook(OsPages::new(), Locks)));
+static HEARD: AtomicUsize = AtomicUsize::new(0);
 
 impl Hook for Locks {
     type Record = Events;
     fn on_event(&self, _: &Event) {
-        if self.calls.fetch_add(1, Ordering::Relaxed) == 0 {
-            let used = self.heap.get().map(Locked::bytes_used);
-            assert_eq!(used, Some(48));
-        }
+        HEARD.fetch_add(1, Ordering::Relaxed);
+        assert_eq!(SHARED.bytes_used(), 48);
     }
 }
 
 #[test]
 fn a_hook_does_not_deadlock_on_the_lock_of_the_allocator_that_it_watches() {
-    let hook = Locks { heap: Arc::default(), calls: Arc::default() };
-    let locked = Locked::new(BestFit::with_hook(OsPages::new(), hook.clone()));
-    assert!(hook.heap.set(locked).is_ok());
-    let heap = hook.heap.get().unwrap();
-    heap.allocate(LAYOUT).unwrap();
-    assert!(hook.calls.load(Ordering::Relaxed) >= 2);
+    SHARED.allocate(LAYOUT).unwrap();
+    assert_eq!(HEARD.load(Ordering::Relaxed), 3);
 }

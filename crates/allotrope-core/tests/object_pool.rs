@@ -3,14 +3,13 @@
 use std::cell::Cell;
 use std::mem::{self, MaybeUninit};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::rc::Rc;
 
 use allotrope_core::{Buffer, ClassicPolicy, ObjectPool, OsPages};
 
 /// Counts its drops.
-struct Counted(Rc<Cell<usize>>);
+struct Counted<'c>(&'c Cell<usize>);
 
-impl Drop for Counted {
+impl Drop for Counted<'_> {
     fn drop(&mut self) {
         self.0.set(self.0.get() + 1);
     }
@@ -18,13 +17,13 @@ impl Drop for Counted {
 
 #[test]
 fn a_box_drops_its_value_once_and_its_place_is_used_again() {
-    let drops = Rc::new(Cell::new(0));
+    let drops = Cell::new(0);
     let pool = ObjectPool::new(OsPages::new());
-    let first = pool.insert(Counted(Rc::clone(&drops)));
-    let place: *const Counted = &*first;
+    let first = pool.insert(Counted(&drops));
+    let place: *const Counted<'_> = &*first;
     drop(first);
     assert_eq!((drops.get(), pool.len()), (1, 0));
-    let second = pool.insert(Counted(Rc::clone(&drops)));
+    let second = pool.insert(Counted(&drops));
     assert!(std::ptr::eq(place, &*second));
     let value = second.into_inner();
     assert_eq!((drops.get(), pool.len()), (1, 0));
@@ -34,15 +33,15 @@ fn a_box_drops_its_value_once_and_its_place_is_used_again() {
 
 #[test]
 fn a_forgotten_box_leaks_its_value_and_no_place_beyond_the_pool() {
-    let drops = Rc::new(Cell::new(0));
-    const SIZE: usize = ObjectPool::<Counted, Buffer>::buffer_size(2);
+    let drops = Cell::new(0);
+    const SIZE: usize = ObjectPool::<Counted<'_>, Buffer<'_>>::buffer_size(2);
     let mut bytes = [const { MaybeUninit::uninit() }; SIZE];
     let mut places = [0; 3];
     for count in &mut places {
         let pool = ObjectPool::new(Buffer::new(&mut bytes));
-        mem::forget(pool.insert(Counted(Rc::clone(&drops))));
+        mem::forget(pool.insert(Counted(&drops)));
         *count = 1;
-        while let Ok(value) = pool.try_insert(Counted(Rc::clone(&drops))) {
+        while let Ok(value) = pool.try_insert(Counted(&drops)) {
             assert_eq!(value.leak().0.get(), 0);
             *count += 1;
         }
@@ -132,21 +131,23 @@ fn a_value_whose_making_unwinds_leaves_its_place_free() {
 
 #[test]
 fn a_drop_may_use_the_pool_that_its_value_lies_in() {
-    struct Chain<'p>(&'p Cell<usize>, Option<Box<dyn FnOnce() + 'p>>);
-    impl Drop for Chain<'_> {
+    struct InsertsAnother(bool);
+    thread_local! {
+        static POOL: ObjectPool<InsertsAnother, OsPages> = const { ObjectPool::new(OsPages::new()) };
+        static DROPS: Cell<usize> = const { Cell::new(0) };
+    }
+    impl Drop for InsertsAnother {
         fn drop(&mut self) {
-            self.0.set(self.0.get() + 1);
-            if let Some(next) = self.1.take() {
-                next();
+            DROPS.set(DROPS.get() + 1);
+            if self.0 {
+                POOL.with(|pool| drop(pool.insert(InsertsAnother(false))));
             }
         }
     }
-    let drops = Cell::new(0);
-    let pool = ObjectPool::<Chain<'_>, _>::new(OsPages::new());
-    let pool = Box::leak(Box::new(pool));
-    let insert_another = Box::new(|| drop(pool.insert(Chain(&drops, None))));
-    drop(pool.insert(Chain(&drops, Some(insert_another))));
-    assert_eq!((drops.get(), pool.len()), (2, 0));
+    POOL.with(|pool| {
+        drop(pool.insert(InsertsAnother(true)));
+        assert_eq!((DROPS.get(), pool.len()), (2, 0));
+    });
 }
 
 #[test]

@@ -117,15 +117,20 @@ impl InBlock {
         unsafe { self.start.add(bytes_of(granule)) }
     }
 
-    /// Zeroes the four bytes at the end of granule `last` in which a free block that ends there
-    /// keeps its size.
+    /// Zeroes the four bytes at the end of a granule in which a free block that ended there kept
+    /// its size.
     ///
     /// # Safety
     ///
-    /// `last` lies in the table's range and is neither the first nor the last of a free block.
-    pub(super) unsafe fn wipe_end(self, last: u32) {
-        // SAFETY: as the caller promises; nobody keeps anything there.
-        unsafe { self.word(last, SIZE_AGAIN).write(0) };
+    /// `inner` lies inside of a free block, and is neither its first granule nor its last.
+    pub(super) unsafe fn wipe_end(self, inner: u32) {
+        // SAFETY: the granule is free, so it is ours, and nobody keeps anything there.
+        unsafe {
+            let granule = self.granule(inner);
+            poison::unpoison(granule, GRANULE_SIZE);
+            self.word(inner, SIZE_AGAIN).write(0);
+            poison::poison(granule, GRANULE_SIZE);
+        }
     }
 
     /// One of the four words of a granule.
