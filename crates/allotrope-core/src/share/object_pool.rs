@@ -128,6 +128,16 @@ impl<T, S: Source, P: Policy> ObjectPool<T, S, P> {
         self.fill(place, value)
     }
 
+    /// Makes a box of what [`PoolBox::into_raw`] made a pointer of.
+    ///
+    /// # Safety
+    ///
+    /// `value` comes from a box of this very pool, and no other box is made of it.
+    #[inline]
+    pub const unsafe fn from_raw(&self, value: NonNull<T>) -> PoolBox<'_, T, S, P> {
+        PoolBox { value, pool: self, owns: PhantomData }
+    }
+
     /// How many values the pool holds, leaked ones included. O(free places); of values without a
     /// size nothing is counted.
     pub fn len(&self) -> usize {
@@ -228,6 +238,25 @@ impl<'p, T, S: Source, P: Policy> PoolBox<'p, T, S, P> {
         // SAFETY: the value is moved out, and the box is forgotten.
         let value = unsafe { this.value.read() };
         drop(free_place);
+        value
+    }
+
+    /// The value's place, which nobody owns then: half the size of a box, for those who hold many
+    /// and know their pool. [`ObjectPool::from_raw`] makes a box of it again.
+    ///
+    /// ```
+    /// use allotrope_core::{ObjectPool, OsPages, PoolBox};
+    ///
+    /// let pool = ObjectPool::new(OsPages::new());
+    /// let handle = PoolBox::into_raw(pool.insert(String::from("here")));
+    /// // SAFETY: from a box of this pool, just above.
+    /// assert_eq!(*unsafe { pool.from_raw(handle) }, "here");
+    /// assert!(pool.is_empty());
+    /// ```
+    #[inline]
+    pub const fn into_raw(this: Self) -> NonNull<T> {
+        let value = this.value;
+        mem::forget(this);
         value
     }
 

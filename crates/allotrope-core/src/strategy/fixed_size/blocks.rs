@@ -163,6 +163,7 @@ impl<B: Shape, S: Source, P: Policy, H: Hook> Blocks<B, S, P, H> {
     }
 
     /// Hands out the block at the frontier, of a new chunk if need be.
+    #[cold]
     #[inline(never)]
     fn advance(&mut self) -> Result<NonNull<u8>, AllocError> {
         if self.untouched == 0 {
