@@ -3,6 +3,8 @@
 //! Everything here works on plain integers, is `#![forbid(unsafe_code)]`, and is tested over the
 //! whole of its domain or at every limit of it.
 
+#![forbid(unsafe_code)]
+
 pub(crate) mod area;
 pub(crate) mod bins;
 pub(crate) mod cover;
