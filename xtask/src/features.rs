@@ -174,9 +174,8 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
 /// The archive of `library` among cargo's messages, one JSON object a line.
 fn archive(messages: &str, library: &Package) -> Option<PathBuf> {
     let source = library.library()?.src_path.to_str()?;
-    let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let artifact =
-        messages.filter(|message| message["target"]["src_path"] == source).next_back()?;
+    let mut messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let artifact = messages.rfind(|message| message["target"]["src_path"] == source)?;
     let files = artifact["filenames"].as_array()?.iter().filter_map(Value::as_str);
     files.map(PathBuf::from).find(|file| file.extension().is_some_and(|name| name == "rlib"))
 }
