@@ -90,7 +90,11 @@ fn latencies(args: &Args, buffer: &mut Buffer) {
         let trace = families::make(family, plan);
         macro_rules! each {
             ($heap:ty) => {
-                latency::latency::<$heap>(buffer, &trace, ns_per_tick)
+                if !callgrind::is_counting() {
+                    latency::latency::<$heap>(buffer, &trace, ns_per_tick)
+                } else if !<$heap>::UNBOUNDED {
+                    callgrind::in_child(|| latency::latency::<$heap>(buffer, &trace, ns_per_tick))
+                }
             };
         }
         for_each_heap!(each);
