@@ -1,0 +1,42 @@
+//! The allocators that are compared.
+//!
+//! To add one: a feature, with its optional dependency, in `Cargo.toml`; a line here; and its name
+//! in the list of `xtask/src/compare/contestants.rs`.
+
+macro_rules! contestants {
+    ($($feature:literal => $ty:ty = $init:expr;)*) => {
+        $(
+            #[cfg(feature = $feature)]
+            #[global_allocator]
+            static GLOBAL: $ty = $init;
+        )*
+
+        /// The name of this binary's allocator in the tables.
+        pub const NAME: &str = {
+            let names: &[&str] = &[$(#[cfg(feature = $feature)] $feature,)*];
+            if let [name] = names { name } else { "system" }
+        };
+    };
+}
+
+contestants! {
+    "system" => std::alloc::System = std::alloc::System;
+    "limit-freelist" => bench_kit::limit::LimitFreeList = bench_kit::limit::LimitFreeList;
+
+    "dlmalloc" => dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+    "rallocator" => rallocator::Rallocator = rallocator::Rallocator;
+    "rlsf" => rlsf::GlobalTlsf = rlsf::GlobalTlsf::new();
+    "rusty-alloc" => rusty_alloc_api::RustyAlloc = rusty_alloc_api::RustyAlloc;
+    "talc" => talc::TalcLock<
+        spinning_top::RawSpinlock,
+        talc::source::GlobalAllocSource<std::alloc::System>,
+    > = talc::TalcLock::new(talc::source::GlobalAllocSource::new(std::alloc::System));
+
+    "jemalloc" => tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+    "mimalloc-v2" => mimalloc::MiMalloc = mimalloc::MiMalloc;
+    "mimalloc-v3" => mimalloc::MiMalloc = mimalloc::MiMalloc;
+    "rpmalloc" => rpmalloc::RpMalloc = rpmalloc::RpMalloc;
+    "snmalloc" => snmalloc_rs::SnMalloc = snmalloc_rs::SnMalloc;
+
+    // Our contestants: "allotrope" => allotrope::Allotrope = allotrope::Allotrope;
+}
