@@ -5,8 +5,10 @@
 
 mod asan;
 mod ci;
+mod compare;
 mod features;
 mod lint;
+mod paths;
 mod planted;
 mod rules;
 mod shell;
@@ -27,6 +29,8 @@ const COMMANDS: &[Command] = &[
     ("features", "every feature, every pair of features; without `std` nothing of std is linked", features::run),
     ("asan",     "the tests of the libraries under AddressSanitizer (needs a nightly toolchain)", asan::run),
     ("planted",  "plants known bugs one at a time: the tests must catch each (`planted NAME`: only those)", planted::run),
+    ("compare",  "our allocators against their peers: tables and target/compare/PROGRAM.json", compare::run),
+    ("paths",    "the exact instructions of fast paths, held against benches/paths/instructions.txt", paths::run),
     ("ci",       "all of the above that a merge depends on, each with its time", ci::run),
 ];
 

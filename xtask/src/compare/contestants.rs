@@ -1,0 +1,20 @@
+//! The global allocators: each is a feature of `bench-global`, and a binary of its own.
+//!
+//! The other programs list their contestants themselves.
+
+/// All of them, in the order of the tables.
+pub const GLOBALS: [&str; 12] = [
+    "system",
+    "mimalloc-v3",
+    "mimalloc-v2",
+    "snmalloc",
+    "jemalloc",
+    "rpmalloc",
+    "rusty-alloc",
+    "rallocator",
+    "talc",
+    "rlsf",
+    "dlmalloc",
+    "limit-freelist",
+    // Our contestants.
+];
