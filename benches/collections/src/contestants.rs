@@ -28,9 +28,7 @@ macro_rules! for_each_home {
         $m!(BumpScope);
         $m!(Talc);
         $m!(LimitHome);
-        // Our contestants: $m!(Ours);
+        $m!(OurBestFit);
     };
 }
 pub(crate) use for_each_home;
-
-// Our contestants: `pub struct Ours(..); impl Home for Ours { .. }`

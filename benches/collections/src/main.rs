@@ -2,6 +2,7 @@
 //! allocator: `bench-collections [--quick] [--only WORKLOAD] [--rounds N]`.
 
 mod contestants;
+mod ours;
 mod peers;
 
 #[cfg(feature = "c-peers")]
@@ -23,6 +24,7 @@ use hashbrown::{DefaultHashBuilder, HashMap as AMap};
 
 use c_peers::*;
 use contestants::*;
+use ours::*;
 use peers::*;
 
 /// Each workload is written once; `$vec`, `$map`, `$box` make empty collections.

@@ -90,9 +90,7 @@ macro_rules! for_each_heap {
         $m!(LinkedList);
         for_each_c_peer!($m);
         $m!(Limit);
-        // Our contestants: $m!(Ours);
+        $m!(OurBestFit);
     };
 }
 pub(crate) use for_each_heap;
-
-// Our contestants: `pub struct Ours(..); unsafe impl Heap for Ours { .. }`

@@ -6,6 +6,7 @@
 mod contestants;
 mod families;
 mod latency;
+mod ours;
 mod peers;
 mod replay;
 mod space;
@@ -28,6 +29,7 @@ use bench_kit::trace::Trace;
 use c_peers::*;
 use contestants::*;
 use families::Plan;
+use ours::*;
 use peers::*;
 use replay::Buffer;
 

@@ -3,6 +3,9 @@
 //! To add one: a feature, with its optional dependency, in `Cargo.toml`; a line here; and its name
 //! in the list of `xtask/src/compare/contestants.rs`.
 
+#[cfg(feature = "allotrope-best-fit")]
+use allotrope_core::{BestFit, Locked, OsPages};
+
 macro_rules! contestants {
     ($($feature:literal => $ty:ty = $init:expr;)*) => {
         $(
@@ -38,5 +41,5 @@ contestants! {
     "rpmalloc" => rpmalloc::RpMalloc = rpmalloc::RpMalloc;
     "snmalloc" => snmalloc_rs::SnMalloc = snmalloc_rs::SnMalloc;
 
-    // Our contestants: "allotrope" => allotrope::Allotrope = allotrope::Allotrope;
+    "allotrope-best-fit" => Locked<BestFit<OsPages>> = Locked::new(BestFit::new(OsPages::new()));
 }

@@ -5,10 +5,12 @@
 //! (`--toggle-collect=path_*`), whatever it calls included. After a warm-up every call must take
 //! the same number of instructions: a call that leaves the fast path takes more, and fails.
 
+mod ours;
 mod peers;
 
 use std::process::ExitCode;
 
+use allotrope_core::{BestFit, FixedSize, OsPages};
 use bench_kit::callgrind;
 
 /// Calls before the first that counts.
@@ -44,9 +46,16 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     let bump = peers::bump();
+    let best_fit = ours::Best::new(BestFit::new(OsPages::new()));
+    let fixed_size = ours::Fixed::new(FixedSize::new(OsPages::new()));
+    let locked = ours::Spin::new(FixedSize::new(OsPages::new()));
+    let objects = ours::Objects::new(OsPages::new());
     let is_steady = paths! {
         "bumpalo_pair": peers::path_bumpalo_pair, &bump;
-        // Our contestants: "best_fit_pair": ours::path_best_fit_pair, &best_fit;
+        "best_fit_pair": ours::path_best_fit_pair, &best_fit;
+        "fixed_size_pair": ours::path_fixed_size_pair, &fixed_size;
+        "locked_fixed_size_pair": ours::path_locked_fixed_size_pair, &locked;
+        "object_pool_pair": ours::path_object_pool_pair, &objects;
     };
     if is_steady { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -30,7 +30,8 @@ macro_rules! for_each_pool {
         $m!(SlabMalloc);
         $m!(OpoolLocal);
         $m!(LimitList);
-        // Our contestants of one thread: $m!(Ours);
+        $m!(OurObjectPool);
+        $m!(OurPoolBox);
         for_each_shared_pool!($m);
     };
 }
@@ -50,5 +51,3 @@ macro_rules! for_each_shared_pool {
     };
 }
 pub(crate) use {for_each_pool, for_each_shared_pool};
-
-// Our contestants: `pub struct Ours(..); impl Pool for Ours { .. }`

@@ -2,6 +2,7 @@
 
 mod contestants;
 mod limits;
+mod ours;
 mod peers;
 
 #[cfg(feature = "c-peers")]
@@ -20,6 +21,7 @@ use bench_kit::rounds::{Entry, race};
 use c_peers::*;
 use contestants::*;
 use limits::*;
+use ours::*;
 use peers::*;
 
 /// How many objects a pool has room for before it needs to grow.

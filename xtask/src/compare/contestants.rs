@@ -3,7 +3,7 @@
 //! The other programs list their contestants themselves.
 
 /// All of them, in the order of the tables.
-pub const GLOBALS: [&str; 12] = [
+pub const GLOBALS: [&str; 13] = [
     "system",
     "mimalloc-v3",
     "mimalloc-v2",
@@ -16,5 +16,5 @@ pub const GLOBALS: [&str; 12] = [
     "rlsf",
     "dlmalloc",
     "limit-freelist",
-    // Our contestants.
+    "allotrope-best-fit",
 ];

@@ -78,11 +78,21 @@ mod tests {
 
     #[test]
     fn what_a_holder_writes_the_next_one_sees() {
-        let rounds = if cfg!(miri) { 50 } else { 20_000 };
+        let rounds = if cfg!(miri) { 20 } else { 100 };
         let counter = lock_api::Mutex::<SpinLock, usize>::new(0);
+        let start = std::sync::Barrier::new(4);
+        let count = || {
+            start.wait();
+            for _ in 0..rounds {
+                let mut counter = counter.lock();
+                let seen = *counter;
+                thread::yield_now();
+                *counter = seen + 1;
+            }
+        };
         thread::scope(|threads| {
             for _ in 0..4 {
-                threads.spawn(|| (0..rounds).for_each(|_| *counter.lock() += 1));
+                threads.spawn(count);
             }
         });
         assert_eq!(counter.into_inner(), 4 * rounds);

@@ -1,0 +1,21 @@
+//! Our homes.
+
+use allotrope_core::{BestFit, Local, OsPages};
+
+use crate::contestants::Home;
+
+pub struct OurBestFit(Local<BestFit<OsPages>>);
+
+impl Home for OurBestFit {
+    const NAME: &'static str = "allotrope BestFit";
+    type Handle<'a> = &'a Local<BestFit<OsPages>>;
+
+    fn new() -> Self {
+        OurBestFit(Local::new(BestFit::new(OsPages::new())))
+    }
+
+    #[inline(always)]
+    fn handle(&self) -> Self::Handle<'_> {
+        &self.0
+    }
+}
