@@ -63,26 +63,51 @@ impl Sweep<'_, '_> {
         let (size, align) = (layout.size(), layout.align());
         let larger = (size + room + 1).min(settings.max_size.max(size));
         let grown = [(size, align * 4), (larger, align), (size * 2 + 1, align), (larger, 1)];
-        let shrunk =
-            [(size, align * 4), (size.saturating_sub(1), align), (size / 2, 1), (0, align)];
+        let shrunk = [
+            (size / 2, align * 4),
+            (size, align * 4),
+            (size.saturating_sub(1), align),
+            (size / 2, 1),
+            (0, align),
+        ];
         for excess in excesses(room, true) {
             for (nth, (size, align)) in grown.into_iter().enumerate() {
                 let Some(to) = possible(size, align, settings.max_align) else { continue };
-                let Some((block, _)) = self.allocate(layout, false)? else { break };
                 let zeroed = (nth + excess) % 2 == 1;
-                self.runner.apply(Operation::Grow { block, excess, layout: to, zeroed })?;
-                self.free(Some((block, 0)))?;
+                let resize = |block| Operation::Grow { block, excess, layout: to, zeroed };
+                self.resize_beside_a_hole(layout, to, &resize)?;
             }
             for (size, align) in shrunk {
                 let Some(to) = possible(size, align, settings.max_align) else { continue };
-                let Some((block, _)) = self.allocate(layout, false)? else { break };
-                let witness = self.allocate(Layout::new::<u64>(), false)?;
-                self.runner.apply(Operation::Shrink { block, excess, layout: to })?;
-                self.free(Some((block, usize::MAX)))?;
-                self.free(witness)?;
+                let resize = |block| Operation::Shrink { block, excess, layout: to };
+                self.resize_beside_a_hole(layout, to, &resize)?;
             }
         }
         Ok(())
+    }
+
+    /// Resizes a block of `layout` where there is a hole that fits `to` just so, and witnesses
+    /// behind the hole and behind the block: what is copied too far shows in them.
+    fn resize_beside_a_hole(
+        &mut self,
+        layout: Layout,
+        to: Layout,
+        resize: &dyn Fn(u32) -> Operation,
+    ) -> Result<(), Broken> {
+        let hole = self.allocate(to, false)?;
+        let mut witnesses = [None; 5];
+        for witness in &mut witnesses[..4] {
+            *witness = self.allocate(Layout::new::<[u8; 16]>(), false)?;
+        }
+        let block = self.allocate(layout, false)?;
+        witnesses[4] = self.allocate(Layout::new::<u64>(), false)?;
+        self.free(hole)?;
+        if let Some((block, _)) = block {
+            self.runner.apply(resize(block))?;
+            self.runner.audit()?;
+            self.free(Some((block, usize::MAX)))?;
+        }
+        witnesses.into_iter().try_for_each(|witness| self.free(witness))
     }
 
     /// Sizes near `isize::MAX`, to allocate and to grow to.
