@@ -37,7 +37,7 @@
 //!
 //! | script | calls |
 //! |---|---|
-//! | sweeps | every alignment with every size ± 64 around every limit; frees, grows and shrinks with every size in the fits range, from the requested to the returned one (of a range longer than 256 a sample of 256); grows and shrinks that change the alignment; sizes near `isize::MAX` |
+//! | sweeps | every alignment with every size ± 64 around every limit; frees, grows and shrinks with every size in the fits range, from the requested to the returned one (of a range longer than 256 a sample of 256); grows and shrinks that change the alignment, beside a hole that fits just so; sizes near `isize::MAX` |
 //! | random | all of these mixed, over an upstream that returns exactly what it was asked for, or more |
 //! | short and failing upstreams | the same over an upstream with a limit, and over one that fails at its first call, its second, … |
 //! | threads | the same from several threads that free each other's blocks ([`Suite::run_shared`]), or with an allocator that moves between threads ([`Suite::run_sent`]) |
