@@ -6,7 +6,7 @@ use std::ptr::NonNull;
 use allocator_api2::alloc::{AllocError, Allocator};
 use allocator_api2::boxed::Box;
 use allocator_api2_03::alloc::Allocator as Stalloc03;
-use allotrope_conformance::{Subject, Suite, TestUpstream};
+use allotrope_conformance::{Conditions, Operation, Subject, Suite, TestUpstream};
 use allotrope_conformance_foreign::adapters::From03;
 use allotrope_conformance_foreign::judged;
 use stalloc::Stalloc;
@@ -16,6 +16,20 @@ fn a_grow_ignores_a_larger_alignment() {
     let verdict = judged("a_grow_ignores_a_larger_alignment", || suite(64).run());
     let text = verdict.must_be_broken("Alignment");
     assert!(text.contains("= grow"), "{text}");
+}
+
+/// Of two neighbours of one unit, one is not aligned to two; both are grown to that.
+#[test]
+fn a_grow_of_a_whole_unit_ignores_it_too() {
+    let verdict = judged("a_grow_of_a_whole_unit_ignores_it_too", || {
+        let unit = Layout::from_size_align(16, 16).expect("a sensible layout");
+        let aligned = unit.align_to(32).expect("a sensible layout");
+        let allocate = |block| Operation::Allocate { block, layout: unit, zeroed: false };
+        let grow = |block| Operation::Grow { block, excess: 0, layout: aligned, zeroed: false };
+        let calls = [allocate(0), allocate(1), grow(0), grow(1)];
+        suite(32).replay(&calls, Conditions::default())
+    });
+    verdict.must_be_broken("Alignment");
 }
 
 #[test]
