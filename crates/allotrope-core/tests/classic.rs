@@ -92,7 +92,7 @@ fn mixed_allocate_and_free_on_many_threads() {
         for _ in 0..ROUNDS {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             let roll = (random >> 33) as usize;
-            if held.len() < 20 && roll % 3 > 0 {
+            if held.len() < 20 && !roll.is_multiple_of(3) {
                 let (size, align) = (1 + roll % 2000, 1 << (roll % 8));
                 if let Ok(block) = heap.allocate(layout(size, align)) {
                     fill(block, thread);
