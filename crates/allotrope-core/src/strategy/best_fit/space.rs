@@ -104,7 +104,7 @@ impl<T: Table> Space<T> {
     pub(super) fn allocate(&mut self, size: u32) -> Option<Run> {
         let found = self.find(size)?;
         // SAFETY: it is free and at least `size` granules long.
-        unsafe { self.cut(found, found.start, size) };
+        unsafe { self.cut_front(found, size) };
         Some(found)
     }
 
@@ -146,14 +146,24 @@ impl<T: Table> Space<T> {
             if self.edges.ends_before(start) {
                 let below = self.table.size_ending_with(start - 1);
                 run = Run { start: start - below, size: size + below };
-                self.remove(Run { start: run.start, size: below });
+                self.unlink(Run { start: run.start, size: below });
+                if below > 1 {
+                    self.edges.clear(start - 1);
+                }
+            } else {
+                self.edges.set(start);
             }
-            if self.edges.is_edge(run.end()) {
-                let above = self.table.size(run.end());
-                self.remove(Run { start: run.end(), size: above });
+            if self.edges.is_edge(start + size) {
+                let above = self.table.size(start + size);
+                self.unlink(Run { start: start + size, size: above });
                 run.size += above;
+                if above > 1 {
+                    self.edges.clear(start + size);
+                }
+            } else {
+                self.edges.set(start + size - 1);
             }
-            self.insert(run);
+            self.link(run);
         }
         run
     }
@@ -176,7 +186,7 @@ impl<T: Table> Space<T> {
             if above.size < wanted {
                 return None;
             }
-            self.cut(above, end, wanted);
+            self.cut_front(above, wanted);
             Some(Run { start: end + wanted, size: above.size - wanted })
         }
     }
@@ -231,7 +241,7 @@ impl<T: Table> Space<T> {
 
     /// The free blocks of a bin.
     pub(super) fn list(&self, bin: u32) -> impl Iterator<Item = Run> {
-        let mut block = self.heads[bin as usize];
+        let mut block = self.head(bin);
         core::iter::from_fn(move || {
             if block == NONE {
                 return None;
@@ -279,7 +289,7 @@ impl<T: Table> Space<T> {
         if found >= FIRST_STEPPED {
             return self.best_of(found, size, LOOK);
         }
-        let start = self.heads[found as usize];
+        let start = self.head(found);
         // All blocks of such a bin are as long as its number.
         Some(Run { start, size: found })
     }
@@ -333,18 +343,40 @@ impl<T: Table> Space<T> {
         None
     }
 
+    /// Takes the first `size` granules out of a free block; what is left after them stays free.
+    ///
+    /// # Safety
+    ///
+    /// `run` is a free block of at least `size` granules.
+    #[inline(always)]
+    unsafe fn cut_front(&mut self, run: Run, size: u32) {
+        let rest = Run { start: run.start + size, size: run.size - size };
+        // SAFETY: the run is a free block (caller), and the rest of it ours to link. Its
+        // neighbours are not free: the run's are not (invariant 3), and the block is in use.
+        unsafe {
+            self.unlink(run);
+            self.table.take(run.start, run.size);
+            self.edges.clear(run.start);
+            if rest.size > 0 {
+                // The last granule stays an edge.
+                self.edges.set(rest.start);
+                self.link(rest);
+            } else {
+                self.edges.clear(run.end() - 1);
+            }
+        }
+    }
+
     /// Takes `size` granules from `start` on out of a free block; what is left before and after
     /// them stays free.
     ///
     /// # Safety
     ///
     /// `run` is a free block that the granules lie in.
-    #[inline(always)]
     unsafe fn cut(&mut self, run: Run, start: u32, size: u32) {
         let before = start - run.start;
         let after = run.size - before - size;
-        // SAFETY: the run is a free block (caller), and parts of it are ours to insert. Their
-        // neighbours are not free: the run's are not (invariant 3), and the block is in use.
+        // SAFETY: as in `cut_front`.
         unsafe {
             self.remove(run);
             self.table.take(run.start, run.size);
@@ -362,10 +394,38 @@ impl<T: Table> Space<T> {
     /// # Safety
     ///
     /// The granules are in range and ours, and neither neighbour is free.
-    #[inline(always)]
     unsafe fn insert(&mut self, run: Run) {
+        // SAFETY: as the caller promises.
+        unsafe {
+            self.edges.set(run.start);
+            self.edges.set(run.end() - 1);
+            self.link(run);
+        }
+    }
+
+    /// Makes a free block a run of granules that are nobody's.
+    ///
+    /// # Safety
+    ///
+    /// `run` is a free block.
+    unsafe fn remove(&mut self, run: Run) {
+        // SAFETY: as the caller promises.
+        unsafe {
+            self.unlink(run);
+            self.edges.clear(run.start);
+            self.edges.clear(run.end() - 1);
+        }
+    }
+
+    /// Puts a run of granules, whose edges are the caller's care, in the table and in its bin.
+    ///
+    /// # Safety
+    ///
+    /// The granules are in range and ours.
+    #[inline(always)]
+    unsafe fn link(&mut self, run: Run) {
         let bin = bin_of(run.size);
-        let head = self.heads[bin as usize];
+        let head = self.head(bin);
         // SAFETY: the granules are ours (caller), and `head` is a free block (invariant 4).
         unsafe {
             self.table.put(run.start, run.size);
@@ -376,19 +436,17 @@ impl<T: Table> Space<T> {
             } else {
                 self.table.set_prev(head, run.start);
             }
-            self.edges.set(run.start);
-            self.edges.set(run.end() - 1);
         }
-        self.heads[bin as usize] = run.start;
+        self.set_head(bin, run.start);
     }
 
-    /// Makes a free block a run of granules that are nobody's.
+    /// Takes a free block, whose edges are the caller's care, out of its bin.
     ///
     /// # Safety
     ///
     /// `run` is a free block.
     #[inline(always)]
-    unsafe fn remove(&mut self, run: Run) {
+    unsafe fn unlink(&mut self, run: Run) {
         let bin = bin_of(run.size);
         // SAFETY: the run is a free block (caller), and so are those it is linked to
         // (invariant 4).
@@ -400,13 +458,28 @@ impl<T: Table> Space<T> {
             if prev != NONE {
                 self.table.set_next(prev, next);
             } else {
-                self.heads[bin as usize] = next;
+                self.set_head(bin, next);
                 if next == NONE {
                     self.map.remove(bin);
                 }
             }
-            self.edges.clear(run.start);
-            self.edges.clear(run.end() - 1);
         }
+    }
+
+    /// The first block of a bin.
+    #[inline(always)]
+    fn head(&self, bin: u32) -> u32 {
+        debug_assert!((bin as usize) < BINS);
+        // SAFETY: bins come from `bin_of`, which stays below `BINS` for every size that a block
+        // can have (tested: it is monotone, and `BINS` is one above the largest size's), or from
+        // the map, which has bits for bins of blocks only (invariant 5).
+        unsafe { *self.heads.get_unchecked(bin as usize) }
+    }
+
+    #[inline(always)]
+    fn set_head(&mut self, bin: u32, block: u32) {
+        debug_assert!((bin as usize) < BINS);
+        // SAFETY: as in `head`.
+        unsafe { *self.heads.get_unchecked_mut(bin as usize) = block };
     }
 }
