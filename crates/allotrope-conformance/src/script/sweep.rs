@@ -71,29 +71,36 @@ impl Sweep<'_, '_> {
             (0, align),
         ];
         for excess in excesses(room, true) {
+            let snugly = excess == 0 || excess == room;
             for (nth, (size, align)) in grown.into_iter().enumerate() {
                 let Some(to) = possible(size, align, settings.max_align) else { continue };
                 let zeroed = (nth + excess) % 2 == 1;
                 let resize = |block| Operation::Grow { block, excess, layout: to, zeroed };
-                self.resize_beside_a_hole(layout, to, &resize)?;
+                self.resize(layout, to, snugly, &resize)?;
             }
             for (size, align) in shrunk {
                 let Some(to) = possible(size, align, settings.max_align) else { continue };
                 let resize = |block| Operation::Shrink { block, excess, layout: to };
-                self.resize_beside_a_hole(layout, to, &resize)?;
+                self.resize(layout, to, snugly, &resize)?;
             }
         }
         Ok(())
     }
 
-    /// Resizes a block of `layout` where there is a hole that fits `to` just so, and witnesses
-    /// behind the hole and behind the block: what is copied too far shows in them.
-    fn resize_beside_a_hole(
+    /// Allocates, resizes and frees; with `snugly`, where there is a hole that fits `to` just so,
+    /// and witnesses behind the hole and behind the block: what is copied too far shows in them.
+    fn resize(
         &mut self,
         layout: Layout,
         to: Layout,
+        snugly: bool,
         resize: &dyn Fn(u32) -> Operation,
     ) -> Result<(), Broken> {
+        if !snugly {
+            let Some((block, _)) = self.allocate(layout, false)? else { return Ok(()) };
+            self.runner.apply(resize(block))?;
+            return self.free(Some((block, usize::MAX)));
+        }
         let hole = self.allocate(to, false)?;
         let mut witnesses = [None; 5];
         for witness in &mut witnesses[..4] {
