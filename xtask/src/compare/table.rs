@@ -107,7 +107,7 @@ impl<'a> Table<'a> {
                 Some(best) if !self.is_plain() => format!("{:.2}", value / best),
                 _ => format!("{value:.3}"),
             };
-            let wins = best == Some(value) && competes(contestant);
+            let wins = best == Some(value) && competes(contestant) && self.metric != "faults";
             text += &if wins { format!(" **{shown}** |") } else { format!(" {shown} |") };
         }
         text + "\n"
