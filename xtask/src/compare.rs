@@ -50,6 +50,10 @@ fn report(
     for (workload, contestant, why) in &results.left_out {
         println!("\nLeft out of {workload}: {contestant}, {why}.");
     }
+    if program == "global" && arguments.callgrind {
+        let names = contestants::NOT_UNDER_VALGRIND.join(" and ");
+        println!("\nLeft out: {names}, which cannot run under valgrind.");
+    }
     for (workload, contestant, why) in &results.missing {
         wrong.push(format!("{program}: {contestant} is missing from {workload}: {why}"));
     }

@@ -1,1 +1,1 @@
-//! Nothing: the benches are in `benches/`.
+//! Nothing: the benches are in `benches/`, for `cargo bench -p bench-criterion`.

@@ -1,6 +1,6 @@
 //! What the command line asks for.
 
-use super::contestants::GLOBALS;
+use super::contestants::{GLOBALS, NOT_UNDER_VALGRIND};
 
 const PROGRAMS: [&str; 5] = ["global", "arena", "fixedbuf", "pools", "collections"];
 
@@ -53,6 +53,9 @@ impl Arguments {
         if parsed.programs.is_empty() {
             return Err(format!("no program is named: {USAGE}"));
         }
+        if parsed.globals().is_empty() {
+            return Err("none of these allocators can run under valgrind".to_string());
+        }
         Ok(parsed)
     }
 
@@ -63,11 +66,14 @@ impl Arguments {
 
     /// The global allocators to run.
     pub fn globals(&self) -> Vec<&str> {
-        if self.contestants.is_empty() {
-            GLOBALS.to_vec()
-        } else {
-            self.contestants.iter().map(String::as_str).collect()
+        let mut globals: Vec<&str> = match &self.contestants[..] {
+            [] => GLOBALS.to_vec(),
+            some => some.iter().map(String::as_str).collect(),
+        };
+        if self.callgrind {
+            globals.retain(|name| !NOT_UNDER_VALGRIND.contains(name));
         }
+        globals
     }
 
     /// Whether `workload` is to run.

@@ -18,3 +18,6 @@ pub const GLOBALS: [&str; 13] = [
     "limit-freelist",
     "allotrope-best-fit",
 ];
+
+/// Those that cannot run under valgrind: they reserve more address space than it has.
+pub const NOT_UNDER_VALGRIND: [&str; 2] = ["snmalloc", "rallocator"];
