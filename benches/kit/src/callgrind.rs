@@ -81,6 +81,7 @@ pub fn in_child(section: impl FnOnce()) {
     let child = unsafe { libc::fork() };
     assert!(child >= 0, "no child process");
     if child == 0 {
+        DUMPS.store(0, Ordering::Relaxed); // as callgrind numbers those of a new process
         section();
         std::process::exit(0);
     }
