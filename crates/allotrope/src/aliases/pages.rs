@@ -1,0 +1,9 @@
+//! Heaps over pages of the operating system.
+
+use allotrope_core::{BestFit, Local, Locked, OsPages};
+
+/// Variable sizes in pages of the operating system, for one thread; grows.
+pub type PageHeap = Local<BestFit<OsPages>>;
+
+/// Variable sizes in pages of the operating system, for many threads; grows.
+pub type SharedPageHeap = Locked<BestFit<OsPages>>;

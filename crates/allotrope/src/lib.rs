@@ -1,0 +1,26 @@
+#![cfg_attr(feature = "alloc", doc = include_str!("../docs/front_page.md"))]
+#![cfg_attr(
+    not(feature = "alloc"),
+    doc = "Memory allocators; see the documentation with default features."
+)]
+#![no_std]
+
+mod aliases;
+#[cfg(feature = "alloc")]
+pub mod containers;
+pub mod prelude;
+
+pub use aliases::*;
+#[doc(inline)]
+pub use allotrope_core::*;
+
+/// The crate whose `Allocator` trait is spoken, in the version that is spoken.
+#[cfg(feature = "allocator-api2-02")]
+pub use allocator_api2;
+/// The crate of the hash tables.
+#[cfg(feature = "alloc")]
+pub use hashbrown;
+
+#[cfg(all(doctest, feature = "alloc"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
