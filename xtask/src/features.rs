@@ -3,7 +3,8 @@
 //!
 //! The proof of the latter: a program without `std` brings its own panic handler, and there can be
 //! only one. So a library that links `std`, itself or by a dependency, does not compile into a
-//! `#![no_std]` archive with a handler. This needs no second target.
+//! `#![no_std]` archive with a handler. It brings a global allocator, too, for libraries that use the
+//! crate `alloc`. This needs no second target.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -16,7 +17,7 @@ use crate::shell;
 use crate::workspace::{Package, Workspace};
 
 /// The libraries that must say `#![no_std]`.
-const NO_STD: &[&str] = &["allotrope-core"];
+const NO_STD: &[&str] = &["allotrope", "allotrope-core"];
 
 /// The feature that a library may have for what needs `std`.
 const STD: &str = "std";
@@ -163,7 +164,20 @@ impl<'a> Build<'a> {
 const PROOF: &str = "\
 #![no_std]
 
+use core::alloc::{GlobalAlloc, Layout};
 use library as _;
+
+struct Nothing;
+
+unsafe impl GlobalAlloc for Nothing {
+    unsafe fn alloc(&self, _: Layout) -> *mut u8 {
+        core::ptr::null_mut()
+    }
+    unsafe fn dealloc(&self, _: *mut u8, _: Layout) {}
+}
+
+#[global_allocator]
+static NOTHING: Nothing = Nothing;
 
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
