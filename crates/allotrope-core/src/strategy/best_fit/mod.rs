@@ -136,7 +136,7 @@ impl<S: Source, P: Policy, H: Hook> BestFit<S, P, H> {
     #[inline(always)]
     fn take(&mut self, layout: Layout, size: u32) -> Result<Taken, AllocError> {
         if layout.align() <= GRANULE_SIZE
-            && let Some(taken) = Taken::from(self.areas.first_mut(), size, 1)
+            && let Some(taken) = Taken::unaligned(self.areas.first_mut(), size)
         {
             return Ok(taken);
         }
@@ -147,7 +147,9 @@ impl<S: Source, P: Policy, H: Hook> BestFit<S, P, H> {
     #[inline(never)]
     fn take_slow(&mut self, layout: Layout, size: u32) -> Result<Taken, AllocError> {
         let align = granules_of_align(layout.align()).ok_or(AllocError)?;
-        if let Some(taken) = self.areas.iter_mut().find_map(|area| Taken::from(area, size, align)) {
+        if let Some(taken) =
+            self.areas.iter_mut().find_map(|area| Taken::aligned(area, size, align))
+        {
             return Ok(taken);
         }
         let enough = size.checked_add(align - 1).ok_or(AllocError)?;
@@ -155,11 +157,11 @@ impl<S: Source, P: Policy, H: Hook> BestFit<S, P, H> {
         for area in self.areas.iter_mut() {
             if let Ok(run) = area.extend(&self.source, enough, growth) {
                 note(&mut self.log, EventKind::Refill, area.address(run.start), run.size);
-                return Taken::from(area, size, align).ok_or(AllocError);
+                return Taken::aligned(area, size, align).ok_or(AllocError);
             }
         }
         let area = self.add_region(enough, size, growth)?;
-        Taken::from(area, size, align).ok_or(AllocError)
+        Taken::aligned(area, size, align).ok_or(AllocError)
     }
 
     /// By how many granules to grow at once: the more there is, the more.
@@ -495,15 +497,26 @@ struct Taken {
 }
 
 impl Taken {
-    #[inline(always)]
-    fn from(area: &mut Area, size: u32, align: u32) -> Option<Self> {
+    fn aligned(area: &mut Area, size: u32, align: u32) -> Option<Self> {
         let clean = area.clean();
         let (start, found) = area.allocate_aligned(size, align)?;
-        Some(Self {
+        Some(Self::new(area, start, size, found, clean))
+    }
+
+    #[inline(always)]
+    fn unaligned(area: &mut Area, size: u32) -> Option<Self> {
+        let clean = area.clean();
+        let (start, found) = area.allocate(size)?;
+        Some(Self::new(area, start, size, found, clean))
+    }
+
+    #[inline(always)]
+    fn new(area: &Area, start: u32, size: u32, found: Run, clean: u32) -> Self {
+        Self {
             start: area.address(start),
             rest: found.end() - (start + size),
             known_zero: area.known_zero(start, size, clean),
-        })
+        }
     }
 
     #[inline(always)]

@@ -102,9 +102,9 @@ impl<T: Table> Space<T> {
     /// The block is at its start.
     #[inline(always)]
     pub(super) fn allocate(&mut self, size: u32) -> Option<Run> {
-        let found = self.find(size)?;
+        let (found, bin) = self.find(size)?;
         // SAFETY: it is free and at least `size` granules long.
-        unsafe { self.cut_front(found, size) };
+        unsafe { self.cut_front(found, bin, size) };
         Some(found)
     }
 
@@ -119,7 +119,7 @@ impl<T: Table> Space<T> {
     ) -> Option<(u32, Run)> {
         let found = match self.find_aligned(size, align, phase) {
             Some(found) => found,
-            None => self.find(size.checked_add(align - 1)?)?,
+            None => self.find(size.checked_add(align - 1)?)?.0,
         };
         let start = found.start + padding(phase, found.start, align);
         // SAFETY: `found` is free, and long enough wherever the aligned granule lies in it.
@@ -146,7 +146,7 @@ impl<T: Table> Space<T> {
             if self.edges.ends_before(start) {
                 let below = self.table.size_ending_with(start - 1);
                 run = Run { start: start - below, size: size + below };
-                self.unlink(Run { start: run.start, size: below });
+                self.unlink(Run { start: run.start, size: below }, bin_of(below));
                 if below > 1 {
                     self.edges.clear(start - 1);
                 }
@@ -155,7 +155,7 @@ impl<T: Table> Space<T> {
             }
             if self.edges.is_edge(start + size) {
                 let above = self.table.size(start + size);
-                self.unlink(Run { start: start + size, size: above });
+                self.unlink(Run { start: start + size, size: above }, bin_of(above));
                 run.size += above;
                 if above > 1 {
                     self.edges.clear(start + size);
@@ -163,7 +163,7 @@ impl<T: Table> Space<T> {
             } else {
                 self.edges.set(start + size - 1);
             }
-            self.link(run);
+            self.link(run, bin_of(run.size));
         }
         run
     }
@@ -186,7 +186,7 @@ impl<T: Table> Space<T> {
             if above.size < wanted {
                 return None;
             }
-            self.cut_front(above, wanted);
+            self.cut_front(above, bin_of(above.size), wanted);
             Some(Run { start: end + wanted, size: above.size - wanted })
         }
     }
@@ -278,9 +278,9 @@ impl<T: Table> Space<T> {
         self.map.contains(bin)
     }
 
-    /// The free block that fits `size` granules best, among those looked at.
+    /// The free block that fits `size` granules best, among those looked at, and its bin.
     #[inline(always)]
-    fn find(&self, size: u32) -> Option<Run> {
+    fn find(&self, size: u32) -> Option<(Run, u32)> {
         let bin = bin_of(size);
         if bin >= FIRST_STEPPED {
             return self.find_stepped(bin, size);
@@ -289,14 +289,13 @@ impl<T: Table> Space<T> {
         if found >= FIRST_STEPPED {
             return self.best_of(found, size, LOOK);
         }
-        let start = self.head(found);
         // All blocks of such a bin are as long as its number.
-        Some(Run { start, size: found })
+        Some((Run { start: self.head(found), size: found }, found))
     }
 
     /// [`find`](Self::find) where bins hold several sizes: in the bin of `size` some blocks are too
     /// short, in all above none is.
-    fn find_stepped(&self, bin: u32, size: u32) -> Option<Run> {
+    fn find_stepped(&self, bin: u32, size: u32) -> Option<(Run, u32)> {
         if self.map.contains(bin)
             && let Some(best) = self.best_of(bin, size, LOOK)
         {
@@ -310,17 +309,18 @@ impl<T: Table> Space<T> {
     }
 
     /// The shortest block of at least `size` granules among the first `look` of a bin.
-    fn best_of(&self, bin: u32, size: u32, look: u32) -> Option<Run> {
-        let mut best: Option<Run> = None;
+    #[inline]
+    fn best_of(&self, bin: u32, size: u32, look: u32) -> Option<(Run, u32)> {
+        let mut best = Run { start: NONE, size: u32::MAX };
         for run in self.list(bin).take(look as usize) {
-            if run.size >= size && best.is_none_or(|best| run.size < best.size) {
-                best = Some(run);
+            if run.size >= size && run.size < best.size {
+                best = run;
                 if run.size == size {
                     break;
                 }
             }
         }
-        best
+        if best.start == NONE { None } else { Some((best, bin)) }
     }
 
     /// A free block in which an aligned block of `size` granules happens to have room, among some
@@ -347,22 +347,54 @@ impl<T: Table> Space<T> {
     ///
     /// # Safety
     ///
-    /// `run` is a free block of at least `size` granules.
+    /// `run` is a free block of at least `size` granules, and `bin` its bin.
     #[inline(always)]
-    unsafe fn cut_front(&mut self, run: Run, size: u32) {
+    unsafe fn cut_front(&mut self, run: Run, bin: u32, size: u32) {
         let rest = Run { start: run.start + size, size: run.size - size };
         // SAFETY: the run is a free block (caller), and the rest of it ours to link. Its
         // neighbours are not free: the run's are not (invariant 3), and the block is in use.
         unsafe {
-            self.unlink(run);
-            self.table.take(run.start, run.size);
             self.edges.clear(run.start);
-            if rest.size > 0 {
-                // The last granule stays an edge.
-                self.edges.set(rest.start);
-                self.link(rest);
-            } else {
+            if rest.size == 0 {
                 self.edges.clear(run.end() - 1);
+                self.unlink(run, bin);
+                self.table.take(run.start, run.size);
+                return;
+            }
+            // The last granule stays an edge.
+            self.edges.set(rest.start);
+            let rest_bin = bin_of(rest.size);
+            if rest_bin == bin {
+                self.replace(run, rest, bin);
+            } else {
+                self.unlink(run, bin);
+                self.table.take(run.start, run.size);
+                self.link(rest, rest_bin);
+            }
+        }
+    }
+
+    /// Puts the rest of a free block, which is of the same bin, in its place in the list.
+    ///
+    /// # Safety
+    ///
+    /// `run` is a free block in `bin`, and `rest`, which is of the same bin, its end.
+    #[inline(always)]
+    unsafe fn replace(&mut self, run: Run, rest: Run, bin: u32) {
+        // SAFETY: as in `unlink` and `link`.
+        unsafe {
+            let (next, prev) = (self.table.next(run.start), self.table.prev(run.start));
+            self.table.take(run.start, run.size);
+            self.table.put(rest.start, rest.size);
+            self.table.set_next(rest.start, next);
+            self.table.set_prev(rest.start, prev);
+            if next != NONE {
+                self.table.set_prev(next, rest.start);
+            }
+            if prev != NONE {
+                self.table.set_next(prev, rest.start);
+            } else {
+                self.set_head(bin, rest.start);
             }
         }
     }
@@ -399,7 +431,7 @@ impl<T: Table> Space<T> {
         unsafe {
             self.edges.set(run.start);
             self.edges.set(run.end() - 1);
-            self.link(run);
+            self.link(run, bin_of(run.size));
         }
     }
 
@@ -411,7 +443,7 @@ impl<T: Table> Space<T> {
     unsafe fn remove(&mut self, run: Run) {
         // SAFETY: as the caller promises.
         unsafe {
-            self.unlink(run);
+            self.unlink(run, bin_of(run.size));
             self.edges.clear(run.start);
             self.edges.clear(run.end() - 1);
         }
@@ -421,10 +453,9 @@ impl<T: Table> Space<T> {
     ///
     /// # Safety
     ///
-    /// The granules are in range and ours.
+    /// The granules are in range and ours, and `bin` is the bin of their number.
     #[inline(always)]
-    unsafe fn link(&mut self, run: Run) {
-        let bin = bin_of(run.size);
+    unsafe fn link(&mut self, run: Run, bin: u32) {
         let head = self.head(bin);
         // SAFETY: the granules are ours (caller), and `head` is a free block (invariant 4).
         unsafe {
@@ -444,10 +475,9 @@ impl<T: Table> Space<T> {
     ///
     /// # Safety
     ///
-    /// `run` is a free block.
+    /// `run` is a free block, and `bin` its bin.
     #[inline(always)]
-    unsafe fn unlink(&mut self, run: Run) {
-        let bin = bin_of(run.size);
+    unsafe fn unlink(&mut self, run: Run, bin: u32) {
         // SAFETY: the run is a free block (caller), and so are those it is linked to
         // (invariant 4).
         unsafe {
