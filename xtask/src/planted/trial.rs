@@ -132,8 +132,10 @@ fn own_group(_: &mut Command) {}
 
 /// Kills `child` and all that it started.
 fn kill_group(child: &mut Child) -> io::Result<()> {
-    let kill = format!("kill -KILL -- -{}", child.id());
-    Command::new("sh").args(["-c", &kill]).status()?;
+    let kill = format!("kill -s KILL -- -{}", child.id());
+    if !Command::new("sh").args(["-c", &kill]).status()?.success() {
+        return Err(io::Error::other("what it started cannot be killed"));
+    }
     child.kill()?;
     child.wait().map(drop)
 }
@@ -149,7 +151,7 @@ fn judge(status: ExitStatus, log: &str) -> Outcome {
         Some(line.strip_prefix("test ")?.strip_suffix(" ... FAILED")?.trim().to_string())
     };
     let died = |line: &str| {
-        Some(format!("death by {}", line.split_once("(signal: ")?.1.trim_end_matches(')')))
+        Some(format!("death by signal {}", line.split_once("(signal: ")?.1.trim_end_matches(')')))
     };
     let by = log.lines().find_map(failed).or_else(|| log.lines().find_map(died));
     Outcome::Failed { by: by.unwrap_or_else(|| status.to_string()) }
@@ -163,5 +165,49 @@ impl fmt::Display for Outcome {
             Self::TimedOut { limit } => write!(formatter, "time limit of {} s", limit.as_secs()),
             Self::NotCompiled => formatter.write_str("the compiler"),
         }
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+
+    #[test]
+    fn what_a_killed_test_started_dies_with_it() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "sleep 60 & sleep 60"]).stdout(Stdio::piped());
+        own_group(&mut command);
+        let mut child = command.spawn().unwrap();
+        let mut pipe = child.stdout.take().unwrap();
+        assert!(wait(&mut child, Duration::from_millis(100)).unwrap().is_none());
+
+        let start = Instant::now();
+        kill_group(&mut child).unwrap();
+        // Ends when nobody can write any more.
+        pipe.read_to_end(&mut Vec::new()).unwrap();
+
+        assert!(start.elapsed() < Duration::from_secs(30));
+    }
+
+    #[test]
+    fn the_first_failed_test_is_named() {
+        let failed = Command::new("sh").args(["-c", "exit 101"]).status().unwrap();
+        let by = |log| match judge(failed, log) {
+            Outcome::Failed { by } => by,
+            outcome => panic!("{outcome}"),
+        };
+        assert_eq!(by("test a::b ... ok\ntest a::c ... FAILED\ntest d ... FAILED\n"), "a::c");
+        let died =
+            "  process didn't exit successfully: `any` (signal: 6, SIGABRT: process abort signal)";
+        assert_eq!(by(died), "death by signal 6, SIGABRT: process abort signal");
+    }
+
+    #[test]
+    fn tests_that_passed_are_counted() {
+        let passed = Command::new("sh").args(["-c", "exit 0"]).status().unwrap();
+        let log = "test result: ok. 2 passed; 0 failed\ntest result: ok. 3 passed; 0 failed\n";
+        assert!(matches!(judge(passed, log), Outcome::Passed { tests: 5 }));
     }
 }
