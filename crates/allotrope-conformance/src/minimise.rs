@@ -16,6 +16,9 @@ use crate::settings::Settings;
 use crate::subject::Subject;
 use crate::upstream::Conditions;
 
+/// How often a failing list is run again before it counts as one that cannot be reproduced.
+const ATTEMPTS: usize = 4;
+
 /// What minimising found.
 pub(crate) struct Minimal {
     pub(crate) operations: Vec<Operation>,
@@ -40,7 +43,9 @@ pub(crate) fn minimise<S: Subject>(
         promise: broken.promise,
         calls_left: if cfg!(miri) { 2_000 } else { 5_000_000 },
     };
-    let Some(mut found) = search.attempt(operations.clone()) else {
+    // Every attempt writes other bytes, and one in 256 leaves the very byte that is missing.
+    let attempts = (0..ATTEMPTS).find_map(|_| search.attempt(operations.clone()));
+    let Some(mut found) = attempts else {
         return Minimal { operations, conditions, broken, reproduced: false };
     };
     search.leave_out(&mut found);

@@ -41,7 +41,7 @@ macro_rules! impl_allocator_02 {
     (safe $($method:ident)*) => {$(
         #[inline]
         fn $method(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
-            Self::$method(self, layout).map_err(|_| AllocError)
+            Self::$method(self, layout).map_err(AllocError::from)
         }
     )*};
     (resize $($method:ident)*) => {$(
@@ -53,7 +53,7 @@ macro_rules! impl_allocator_02 {
             new: Layout,
         ) -> Result<NonNull<[u8]>, AllocError> {
             // SAFETY: both have the same contract.
-            unsafe { Self::$method(self, start, old, new) }.map_err(|_| AllocError)
+            unsafe { Self::$method(self, start, old, new) }.map_err(AllocError::from)
         }
     )*};
 }

@@ -23,8 +23,9 @@ pub trait Policy {
     /// power of two.
     const CHUNK_SIZE: usize = 64 * 1024;
 
-    /// How many bytes a strategy asks its source for at least, or commits at once. The more it
-    /// holds already, the more it asks for.
+    /// How many bytes a strategy asks its source for at least, or commits at once; the more it
+    /// holds already, the more it asks for. Strategies of uniform blocks begin with one chunk, and
+    /// double up to this.
     const GROWTH_SIZE: usize = 1024 * 1024;
 
     /// How many bytes of address space are reserved ahead, where a source reserves ahead at all

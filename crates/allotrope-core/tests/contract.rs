@@ -13,7 +13,7 @@ use std::env;
 use allotrope_conformance::{Subject, Suite, TestUpstream};
 use allotrope_core::{
     BestFit, Buffer, ClassicPolicy, DefaultPolicy, Event, Events, FixedSize, Hook, Local, Locked,
-    OsPages, Policy, SpinLock, Strategy, Upstream,
+    OsPages, Policy, Strategy, Upstream,
 };
 
 /// Small chunks and regions, so that there are many.
@@ -173,7 +173,7 @@ fn fixed_size_over_pages() {
 #[test]
 fn locked_best_fit_with_a_spin_lock() {
     let suite = Suite::new(|upstream| {
-        Locked::<_, SpinLock>::new(BestFit::<_, Tiny>::with_policy(Upstream::new(upstream)))
+        Locked::new(BestFit::<_, Tiny>::with_policy(Upstream::new(upstream)))
     });
     report(
         steps(suite)
@@ -187,7 +187,7 @@ fn locked_best_fit_with_a_spin_lock() {
 #[test]
 fn locked_fixed_size_with_a_lock_that_sleeps() {
     let suite = Suite::new(|upstream| {
-        Locked::<_, parking_lot::RawMutex>::new(FixedSize::<48, _, Tiny>::with_policy(
+        Locked::<_, parking_lot::RawMutex>::with_lock(FixedSize::<48, _, Tiny>::with_policy(
             Upstream::new(upstream),
         ))
     });
@@ -204,7 +204,7 @@ fn locked_fixed_size_with_a_lock_that_sleeps() {
 #[test]
 fn locked_best_fit_as_a_global_allocator() {
     let suite = Suite::global(|upstream| {
-        Locked::<_, SpinLock>::new(BestFit::<_, Tiny>::with_policy(Upstream::new(upstream)))
+        Locked::new(BestFit::<_, Tiny>::with_policy(Upstream::new(upstream)))
     });
     report(steps(suite).max_size(16 * 1024).only_from_upstream(true).assert_shared());
 }

@@ -196,7 +196,8 @@ fn blocks_of_a_shared_heap_are_freed_by_other_threads() {
 
 #[test]
 fn locks_that_sleep_work_as_well() {
-    let heap: Locked<_, parking_lot::RawMutex> = Locked::new(BestFit::new(Upstream::new(Global)));
+    let heap: Locked<_, parking_lot::RawMutex> =
+        Locked::with_lock(BestFit::new(Upstream::new(Global)));
     std::thread::scope(|threads| {
         for _ in 0..4 {
             threads.spawn(|| {

@@ -33,9 +33,17 @@ pub struct Locked<S, R = SpinLock> {
     strategy: Mutex<R, S>,
 }
 
-impl<S, R: RawMutex> Locked<S, R> {
-    /// Shares `strategy` behind a lock.
+impl<S> Locked<S> {
+    /// Shares `strategy` behind a spin lock.
     pub const fn new(strategy: S) -> Self {
+        Self::with_lock(strategy)
+    }
+}
+
+impl<S, R: RawMutex> Locked<S, R> {
+    /// Shares `strategy` behind a lock that the type names:
+    /// `Locked::<_, parking_lot::RawMutex>::with_lock(strategy)`.
+    pub const fn with_lock(strategy: S) -> Self {
         Self { strategy: Mutex::new(strategy) }
     }
 

@@ -167,7 +167,9 @@ impl<S: Source, P: Policy> Chunks<S, P> {
             P::RESERVE_SIZE
         } else {
             let roomy = wish.best.saturating_mul(sharers).saturating_add(HEAD_SIZE);
-            roomy.max(P::GROWTH_SIZE).max(self.bytes_held() / 4)
+            // One chunk for each sharer at first, then twice as much, then by a quarter.
+            let held = self.bytes_held();
+            roomy.max(held.min(P::GROWTH_SIZE)).max(held / 4)
         };
         // A region that starts well needs less than `least`: a small buffer is not refused here.
         let enough = wish.least.saturating_add(size_of::<Head>());

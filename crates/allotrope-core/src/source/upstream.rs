@@ -61,7 +61,7 @@ unsafe impl<A: Allocator> Source for Upstream<A> {
         let mut size = wanted.max(least);
         loop {
             let region = layout_of(size).and_then(|layout| {
-                let block = self.allocator.allocate(layout).map_err(|_| AllocError)?;
+                let block = self.allocator.allocate(layout)?;
                 self.checked(block, layout)
             });
             if region.is_ok() || size == least {

@@ -51,7 +51,7 @@ use crate::source::Source;
 /// | bookkeeping in the handle | the bins: `size_of::<BestFit<Buffer>>()` is about 2 KiB |
 /// | smallest buffer | 40 bytes serve a block of 16; a 256-byte buffer holds 240 |
 /// | region | at most 64 GiB; what comes after is a further region |
-/// | allocate | O(1) in a bin of one size (below 1 KiB); above, looks at up to 8 free blocks of similar size, at all of them before it fails; one more try for each further region |
+/// | allocate | O(1) in a bin of one size (below 1 KiB); above, looks at up to 4 free blocks of similar size, at all of them before it fails; one more try for each further region |
 /// | free | O(1): joins with free neighbours at once |
 /// | grow, shrink | in place where the next block is free; a block that moves is copied |
 ///

@@ -36,7 +36,7 @@ pub(super) struct Space<T> {
 }
 
 /// How many blocks of one bin are looked at for the one that fits best.
-const LOOK: u32 = 8;
+const LOOK: u32 = 4;
 
 /// A free block, or a part of one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
