@@ -91,6 +91,7 @@ macro_rules! for_each_heap {
         for_each_c_peer!($m);
         $m!(Limit);
         $m!(OurBestFit);
+        $m!(FirstBestFit);
     };
 }
 pub(crate) use for_each_heap;

@@ -5,6 +5,7 @@
 
 mod contestants;
 mod families;
+mod first;
 mod latency;
 mod ours;
 mod peers;
@@ -29,6 +30,7 @@ use bench_kit::trace::Trace;
 use c_peers::*;
 use contestants::*;
 use families::Plan;
+use first::FirstBestFit;
 use ours::*;
 use peers::*;
 use replay::Buffer;
