@@ -282,7 +282,7 @@ unsafe impl<S: Source, P: Policy, H: Hook> Strategy for BestFit<S, P, H> {
         extent(layout.size(), layout.align())
     }
 
-    #[inline]
+    #[inline(always)]
     fn allocate(&mut self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
         let Some(size) = granules_for(layout.size()) else {
             return if layout.size() == 0 { Ok(dangling(layout)) } else { Err(AllocError) };
@@ -303,7 +303,7 @@ unsafe impl<S: Source, P: Policy, H: Hook> Strategy for BestFit<S, P, H> {
         Ok(taken.block(size))
     }
 
-    #[inline]
+    #[inline(always)]
     unsafe fn deallocate(&mut self, start: NonNull<u8>, layout: Layout) {
         let Some(size) = granules_for(layout.size()) else { return };
         let Some((area, granule)) = self.areas.of(start) else { return };

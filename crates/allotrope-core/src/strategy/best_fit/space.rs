@@ -295,6 +295,7 @@ impl<T: Table> Space<T> {
 
     /// [`find`](Self::find) where bins hold several sizes: in the bin of `size` some blocks are too
     /// short, in all above none is.
+    #[inline(never)]
     fn find_stepped(&self, bin: u32, size: u32) -> Option<(Run, u32)> {
         if self.map.contains(bin)
             && let Some(best) = self.best_of(bin, size, LOOK)
@@ -309,7 +310,7 @@ impl<T: Table> Space<T> {
     }
 
     /// The shortest block of at least `size` granules among the first `look` of a bin.
-    #[inline]
+    #[inline(never)]
     fn best_of(&self, bin: u32, size: u32, look: u32) -> Option<(Run, u32)> {
         let mut best = Run { start: NONE, size: u32::MAX };
         for run in self.list(bin).take(look as usize) {
