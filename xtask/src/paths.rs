@@ -3,7 +3,7 @@
 //! `bench-paths` has one function for each path, and callgrind counts what a call of it takes. The
 //! counts are compared with `benches/paths/instructions.txt`; `--write` writes them there.
 
-use std::fs;
+use std::{fs, process};
 
 use crate::shell;
 use crate::workspace::Workspace;
@@ -41,7 +41,7 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
 fn count(workspace: &Workspace) -> Result<Counts, String> {
     let mut build = workspace.command("cargo");
     shell::run(build.args(["build", "--quiet", "--release", "-p", "bench-paths"]))?;
-    let folder = workspace.target.join("paths");
+    let folder = workspace.target.join(format!("paths-{}", process::id()));
     fs::create_dir_all(&folder)
         .map_err(|error| format!("{} cannot be made: {error}", folder.display()))?;
     let output = folder.join("out");

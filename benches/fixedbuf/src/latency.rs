@@ -14,7 +14,8 @@ const KINDS: [(&str, Kind); 2] = [("alloc", Kind::Alloc), ("free", Kind::Free)];
 /// Prints the instructions of single operations, where they can be counted, and the least time of
 /// three passes, where it means something.
 pub fn latency<H: Heap>(buffer: &mut Buffer, trace: &Trace, ns_per_tick: f64) {
-    if H::SLOW {
+    // A contrast is not worth the time that counting single operations takes under callgrind.
+    if H::SLOW || (H::UNBOUNDED && callgrind::is_counting()) {
         return;
     }
     let Some(instructions) = instructions::<H>(buffer, trace) else {

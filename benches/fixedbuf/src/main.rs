@@ -49,7 +49,7 @@ fn main() {
     let mut buffer = Buffer::new((64 * MIB).max(most * 3).next_multiple_of(MIB));
 
     if args.wants("replay") {
-        replays(&args, &traces, &mut buffer);
+        callgrind::isolate(|| replays(&args, &traces, &mut buffer));
     }
     if args.wants("latency") {
         latencies(&args, &mut buffer);
@@ -94,11 +94,7 @@ fn latencies(args: &Args, buffer: &mut Buffer) {
         let trace = families::make(family, plan);
         macro_rules! each {
             ($heap:ty) => {
-                if !callgrind::is_counting() {
-                    latency::latency::<$heap>(buffer, &trace, ns_per_tick)
-                } else if !<$heap>::UNBOUNDED {
-                    callgrind::in_child(|| latency::latency::<$heap>(buffer, &trace, ns_per_tick))
-                }
+                callgrind::isolate(|| latency::latency::<$heap>(buffer, &trace, ns_per_tick))
             };
         }
         for_each_heap!(each);

@@ -67,15 +67,19 @@ pub fn count<R>(section: impl FnOnce() -> R) -> (R, u64) {
     (result, take_dump())
 }
 
-/// Runs `section` in a child process, whose result lines are as good as this one's.
+/// Runs `section`, while callgrind counts in a child process, whose result lines are as good as this
+/// one's.
 ///
-/// A dump costs time for all code that callgrind ever counted in its process, so many of them are
+/// A dump costs time for all code that callgrind ever counted in its process, so many dumps are
 /// cheaper in a process that counts little else.
 ///
 /// # Panics
 ///
 /// If there is no child, or it fails.
-pub fn in_child(section: impl FnOnce()) {
+pub fn isolate(section: impl FnOnce()) {
+    if !is_counting() {
+        return section();
+    }
     // SAFETY: the programs that count single operations have one thread, so the child finds no
     // lock held.
     let child = unsafe { libc::fork() };

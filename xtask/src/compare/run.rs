@@ -1,8 +1,8 @@
 //! Running the programs, alone or under callgrind.
 
 use std::fs;
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{self, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -31,21 +31,32 @@ pub fn results(
     wrong: &mut Vec<String>,
 ) -> Result<Results, String> {
     let mut results = Results::default();
-    if program == "global" {
-        take_turns(binaries, workspace, arguments, wrong, &mut results)?;
+    let outcome = if program == "global" {
+        take_turns(binaries, workspace, arguments, wrong, &mut results)
     } else {
-        let mut command = start(&binaries[0].path, workspace, arguments)?;
-        if let Some(only) = &arguments.only {
-            command.args(["--only", only]);
-        }
-        if let Some(rounds) = arguments.rounds {
-            command.args(["--rounds", &rounds.to_string()]);
-        }
-        println!("$ {}", shell::command_line(&command));
-        results.read(&shell::capture(&mut command)?);
+        run_once(&binaries[0].path, workspace, arguments, &mut results)
+    };
+    fs::remove_dir_all(dumps(workspace)).ok(); // there is none without callgrind
+    outcome.map(|()| results)
+}
+
+/// One process for all contestants.
+fn run_once(
+    binary: &Path,
+    workspace: &Workspace,
+    arguments: &Arguments,
+    results: &mut Results,
+) -> Result<(), String> {
+    let mut command = start(binary, workspace, arguments)?;
+    if let Some(only) = &arguments.only {
+        command.args(["--only", only]);
     }
-    fs::remove_dir_all(dumps(workspace)).ok();
-    Ok(results)
+    if let Some(rounds) = arguments.rounds {
+        command.args(["--rounds", &rounds.to_string()]);
+    }
+    println!("$ {}", shell::command_line(&command));
+    results.read(&shell::capture(&mut command)?);
+    Ok(())
 }
 
 /// A process for every workload, round and global allocator; each round starts at another one.
@@ -102,9 +113,9 @@ fn start(binary: &Path, workspace: &Workspace, arguments: &Arguments) -> Result<
     Ok(command)
 }
 
-/// Where callgrind's dumps go; each is removed as soon as it is read.
-fn dumps(workspace: &Workspace) -> std::path::PathBuf {
-    workspace.target.join("compare/callgrind")
+/// Where callgrind's dumps go, of this process alone; each is removed as soon as it is read.
+fn dumps(workspace: &Workspace) -> PathBuf {
+    workspace.target.join(format!("compare/callgrind-{}", process::id()))
 }
 
 fn text(path: &Path) -> String {
