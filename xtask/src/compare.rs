@@ -62,7 +62,9 @@ fn report(
             Some(only) => format!("{program}: there are no rows of workloads named `{only}`"),
             None => format!("{program}: there are no rows"),
         });
-    } else if !rows.iter().any(Combined::counts_instructions) && program_counts(arguments) {
+        return Ok(()); // the file of an earlier run stays
+    }
+    if !rows.iter().any(Combined::counts_instructions) && program_counts(arguments) {
         wrong.push(format!(
             "{program}: there are no instruction rows, because this machine has no hardware \
              counters for us (`--callgrind` counts without them)"
