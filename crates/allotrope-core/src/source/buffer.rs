@@ -7,7 +7,7 @@ use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
 use super::{Contents, Region, Source};
-use crate::{AllocError, poison};
+use crate::AllocError;
 
 /// Bytes of the user's own as a [`Source`]: an array on the stack, a `static`, a mapped file, the
 /// RAM that a linker script left over.
@@ -78,7 +78,6 @@ unsafe impl Source for Buffer<'_> {
 
     unsafe fn release(&self, region: Region) {
         debug_assert_eq!(region.bytes(), self.bytes);
-        poison::unpoison(region.start(), region.size());
         self.lent.set(false);
     }
 }

@@ -21,7 +21,7 @@ use core::iter;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
-use super::{Region, Source};
+use super::{Region, Source, release_clean};
 use crate::layout::granule::GRANULE_SIZE;
 use crate::{AllocError, Policy, poison};
 
@@ -190,7 +190,7 @@ impl<S: Source, P: Policy> Chunks<S, P> {
             }
             None => {
                 // SAFETY: the region is on loan, and nobody uses it.
-                unsafe { self.source.release(region) };
+                unsafe { release_clean(&self.source, region) };
                 Err(AllocError)
             }
         }
@@ -207,7 +207,7 @@ impl<S: Source, P: Policy> Chunks<S, P> {
         // SAFETY: it is in no list any more, so what is read out is the only one in use.
         let region = unsafe { head.read() }.region;
         // SAFETY: the region is on loan, and nobody needs what is in it.
-        unsafe { self.source.release(region) };
+        unsafe { release_clean(&self.source, region) };
     }
 }
 
@@ -218,7 +218,7 @@ impl<S: Source, P> Drop for Chunks<S, P> {
             let Head { region, next, .. } = unsafe { head.read() };
             self.regions = next;
             // SAFETY: the region is on loan, and nobody uses its chunks any more.
-            unsafe { self.source.release(region) };
+            unsafe { release_clean(&self.source, region) };
         }
     }
 }

@@ -32,7 +32,7 @@ pub use upstream::Upstream;
 use core::ops::Range;
 use core::ptr::NonNull;
 
-use crate::AllocError;
+use crate::{AllocError, poison};
 
 /// Where bytes come from.
 ///
@@ -131,6 +131,17 @@ pub unsafe trait Source {
         let _ = (size, movement);
         Err(region)
     }
+}
+
+/// Releases a region to its source, with none of it poisoned: its owner may use all of it again.
+///
+/// # Safety
+///
+/// As for [`Source::release`].
+pub(crate) unsafe fn release_clean(source: &impl Source, region: Region) {
+    poison::unpoison(region.start(), region.size());
+    // SAFETY: as the caller promises.
+    unsafe { source.release(region) };
 }
 
 /// Whether a region that grows may move.

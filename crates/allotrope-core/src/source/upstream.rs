@@ -6,8 +6,8 @@ use core::ptr::NonNull;
 use allocator_api2::alloc::Allocator;
 
 use super::{Contents, Movement, Region, Source};
+use crate::AllocError;
 use crate::layout::granule::GRANULE_SIZE;
-use crate::{AllocError, poison};
 
 /// Another allocator as a [`Source`]: its blocks are the regions.
 ///
@@ -72,7 +72,6 @@ unsafe impl<A: Allocator> Source for Upstream<A> {
     }
 
     unsafe fn release(&self, region: Region) {
-        poison::unpoison(region.start(), region.size());
         // SAFETY: the region was a valid size when it was allocated, or grown.
         let layout = unsafe { Layout::from_size_align_unchecked(region.size(), GRANULE_SIZE) };
         // SAFETY: `region` is a block of `allocator` (caller) that this layout fits.

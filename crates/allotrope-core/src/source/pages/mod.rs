@@ -7,7 +7,7 @@ use core::ops::Range;
 use core::ptr::NonNull;
 
 use super::{Contents, Movement, Region, Source};
-use crate::{AllocError, poison};
+use crate::AllocError;
 
 /// What a platform provides: address space in whole pages, and memory behind it.
 ///
@@ -152,7 +152,6 @@ unsafe impl Source for OsPages {
     }
 
     unsafe fn release(&self, region: Region) {
-        poison::unpoison(region.start(), region.size());
         // SAFETY: `reserve` or `grow_region` made the region of whole pages; nobody uses it
         // (caller).
         unsafe { Native::release(region.start(), region.size()) };

@@ -25,7 +25,7 @@ use super::table::{InBlock, Table};
 use crate::AllocError;
 use crate::layout::area::{Geometry, edges_size};
 use crate::layout::granule::{GRANULE_SHIFT, bytes_of};
-use crate::source::{Contents, Region, Source};
+use crate::source::{Contents, Region, Source, release_clean};
 
 /// One region of a best-fit strategy.
 #[derive(Debug)]
@@ -63,7 +63,7 @@ impl Area {
             Ok(area) => Ok(Self { region: Some(region), ..area }),
             Err(error) => {
                 // SAFETY: the region is on loan from this source, and nobody uses it.
-                unsafe { source.release(region) };
+                unsafe { release_clean(source, region) };
                 Err(error)
             }
         }

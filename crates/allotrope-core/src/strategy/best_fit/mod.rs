@@ -39,7 +39,7 @@ use crate::hook::{Delivery, Event, EventKind, Hook, Log, NoHook};
 use crate::layout::area::Geometry;
 use crate::layout::granule::{GRANULE_SIZE, bytes_of, extent, granules_for, granules_of_align};
 use crate::policy::{DefaultPolicy, Policy};
-use crate::source::Source;
+use crate::source::{Source, release_clean};
 
 /// Variable sizes from one region or a few, packed tightly: the smallest free block that is large
 /// enough serves a request, and blocks have no headers.
@@ -204,7 +204,7 @@ impl<S: Source, P: Policy, H: Hook> BestFit<S, P, H> {
         if let Some(region) = area.take_region() {
             note(&mut self.log, EventKind::Release, start, granules);
             // SAFETY: the region is on loan from this source, and nobody needs what is in it.
-            unsafe { self.source.release(region) };
+            unsafe { release_clean(&self.source, region) };
         }
     }
 
