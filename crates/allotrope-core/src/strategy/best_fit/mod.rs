@@ -160,8 +160,14 @@ impl<S: Source, P: Policy, H: Hook> BestFit<S, P, H> {
                 return Taken::aligned(area, size, align).ok_or(AllocError);
             }
         }
-        let area = self.add_region(enough, size, growth)?;
-        Taken::aligned(area, size, align).ok_or(AllocError)
+        let mut area = self.open_region(enough, size, growth)?;
+        let Some(taken) = Taken::aligned(&mut area, size, align) else {
+            // The region is shorter than `enough`, and not where the alignment would have it.
+            self.release(area);
+            return Err(AllocError);
+        };
+        self.areas.add(area).ok_or(AllocError)?;
+        Ok(taken)
     }
 
     /// By how many granules to grow at once: the more there is, the more.
@@ -171,13 +177,8 @@ impl<S: Source, P: Policy, H: Hook> BestFit<S, P, H> {
     }
 
     /// Gets a region from the source, with room for a free block of `enough` granules, or at least
-    /// of `least`.
-    fn add_region(
-        &mut self,
-        enough: u32,
-        least: u32,
-        growth: u32,
-    ) -> Result<&mut Area, AllocError> {
+    /// of `least`. It is the caller's to add or to release.
+    fn open_region(&mut self, enough: u32, least: u32, growth: u32) -> Result<Area, AllocError> {
         let header_size = if self.areas.is_empty() { 0 } else { size_of::<Area>() };
         let roomy = Geometry::region_size(enough, header_size).ok_or(AllocError)?;
         let wanted = if S::RESERVES_AHEAD { P::RESERVE_SIZE } else { bytes_of(growth) };
@@ -196,7 +197,7 @@ impl<S: Source, P: Policy, H: Hook> BestFit<S, P, H> {
                 return Err(error);
             }
         }
-        self.areas.add(area).ok_or(AllocError)
+        Ok(area)
     }
 
     fn release(&mut self, mut area: Area) {
