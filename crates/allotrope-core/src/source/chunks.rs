@@ -97,7 +97,14 @@ impl<S: Source, P: Policy> Chunks<S, P> {
         }
         self.add_region(wish, sharers)?;
         let newest = heads(self.regions).next();
-        newest.and_then(|head| head.take(&self.source, wish.least)).ok_or(AllocError)
+        let lent = newest.and_then(|head| head.take(&self.source, wish.least));
+        if lent.is_none()
+            && let Some(unused) = self.pop_region()
+        {
+            // Kept, it would be one more with every call that fails like this.
+            self.release(unused);
+        }
+        lent.ok_or(AllocError)
     }
 
     /// Takes a chunk back, and releases its region if it was the last that was lent of it.
