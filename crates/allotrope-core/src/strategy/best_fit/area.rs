@@ -300,13 +300,18 @@ impl Area {
         self.clean
     }
 
-    /// Gives back what is behind the pages inside of free blocks.
+    /// Gives back what is behind the pages inside of free blocks, as far as it was ever used: what
+    /// a source makes of the rest need not be zero (invariant 2).
     pub(super) fn decommit_free(&self, source: &impl Source) {
         let Some(region) = &self.region else { return };
-        for run in self.space.free_runs().filter(|run| run.size > 2) {
-            let start = self.geometry.granules + bytes_of(run.start + 1);
-            // SAFETY: the range lies in a free block, between the granules that hold its size.
-            let _ = unsafe { source.decommit(region, start..start + bytes_of(run.size - 2)) };
+        for run in self.space.free_runs() {
+            let (first, end) = (run.start + 1, (run.end() - 1).min(self.clean));
+            if first < end {
+                let granules = self.geometry.granules;
+                let range = granules + bytes_of(first)..granules + bytes_of(end);
+                // SAFETY: the range lies in a free block, between the granules that hold its size.
+                let _ = unsafe { source.decommit(region, range) };
+            }
         }
     }
 

@@ -1,0 +1,410 @@
+//! Sources that do all that a source may, and no more: regions of odd size and alignment, committed
+//! in part or not at all, with contents that are not zero, and calls that fail.
+//!
+//! Goal: bytes used that are not committed, bytes taken for zero that are not, memory lost or state
+//! changed when a source refuses, memory that its owner cannot use when it is given back.
+//!
+//! Method: random calls, each checked against a shadow of all blocks and what is in them. Bytes
+//! that are not committed hold a pattern that must be there yet when they are.
+
+use std::alloc::{self, Layout};
+use std::cell::{Cell, RefCell};
+use std::ops::Range;
+use std::ptr::NonNull;
+
+use allotrope_core::{AllocError, BestFit, Contents, FixedSize, Policy, Region, Source, Strategy};
+
+/// What a source of this file does.
+#[derive(Clone, Copy, Debug)]
+struct Ways {
+    /// No region is larger.
+    limit: usize,
+    /// Regions start as many bytes after a multiple of 16.
+    shift: usize,
+    /// How many bytes are committed from the start.
+    committed: usize,
+    contents: Contents,
+    /// What decommitted bytes read as.
+    decommitted: Contents,
+}
+
+/// A source with its ways, that counts what is out and fails when it is told to.
+struct Odd<'a> {
+    ways: Ways,
+    state: &'a State,
+}
+
+#[derive(Default)]
+struct State {
+    regions: RefCell<Vec<Lent>>,
+    /// How many calls succeed before one fails.
+    patience: Cell<Option<usize>>,
+}
+
+struct Lent {
+    start: usize,
+    is_committed: Vec<bool>,
+}
+
+const NOT_YET: u8 = 0x5A;
+const JUNK: u8 = 0xA7;
+
+impl State {
+    fn fails(&self) -> bool {
+        match self.patience.get() {
+            Some(0) => true,
+            Some(left) => {
+                self.patience.set(Some(left - 1));
+                false
+            }
+            None => false,
+        }
+    }
+
+    fn bytes_out(&self) -> usize {
+        self.regions.borrow().iter().map(|lent| lent.is_committed.len()).sum()
+    }
+}
+
+impl Odd<'_> {
+    fn layout(size: usize) -> Layout {
+        Layout::from_size_align(size + 16, 16).unwrap()
+    }
+
+    fn fill(&self, byte: NonNull<u8>) {
+        let value = if self.ways.contents == Contents::Zero { 0 } else { JUNK };
+        // SAFETY: the byte lies in a region of ours (callers).
+        unsafe { byte.write(value) };
+    }
+}
+
+// SAFETY: regions are blocks of the system allocator, that stay until they are released; all of a
+// region can be accessed, committed or not.
+unsafe impl Source for Odd<'_> {
+    fn reserve(&self, least: usize, wanted: usize) -> Result<Region, AllocError> {
+        assert!(least > 0 && wanted >= least);
+        let size = wanted.min(self.ways.limit);
+        if self.state.fails() || size < least {
+            return Err(AllocError);
+        }
+        // SAFETY: the size is not zero.
+        let start = NonNull::new(unsafe { alloc::alloc(Self::layout(size)) }).ok_or(AllocError)?;
+        // SAFETY: the block is 16 bytes longer than `size`, and `shift` is less.
+        let start = unsafe { start.add(self.ways.shift) };
+        let committed = self.ways.committed.min(size);
+        for index in 0..size {
+            // SAFETY: in the block.
+            unsafe { start.add(index).write(NOT_YET) };
+            if index < committed {
+                // SAFETY: as above.
+                self.fill(unsafe { start.add(index) });
+            }
+        }
+        let is_committed = (0..size).map(|index| index < committed).collect();
+        let lent = Lent { start: start.addr().get(), is_committed };
+        self.state.regions.borrow_mut().push(lent);
+        let bytes = NonNull::slice_from_raw_parts(start, size);
+        Ok(Region::new(bytes, committed, self.ways.contents))
+    }
+
+    unsafe fn commit(&self, region: &Region, range: Range<usize>) -> Result<(), AllocError> {
+        assert!(range.start <= range.end && range.end <= region.size());
+        if self.state.fails() {
+            return Err(AllocError);
+        }
+        let mut regions = self.state.regions.borrow_mut();
+        let start = region.start().addr().get();
+        let lent = regions.iter_mut().find(|lent| lent.start == start).unwrap();
+        for index in range {
+            if !std::mem::replace(&mut lent.is_committed[index], true) {
+                // SAFETY: in the region.
+                let byte = unsafe { region.start().add(index) };
+                // SAFETY: as above.
+                assert_eq!(unsafe { byte.read() }, NOT_YET, "written before it was committed");
+                self.fill(byte);
+            }
+        }
+        Ok(())
+    }
+
+    unsafe fn decommit(&self, region: &Region, range: Range<usize>) -> Contents {
+        let regions = self.state.regions.borrow();
+        let start = region.start().addr().get();
+        let lent = regions.iter().find(|lent| lent.start == start).unwrap();
+        assert!(lent.is_committed[range.clone()].iter().all(|&is_committed| is_committed));
+        if cfg!(allotrope_asan) {
+            // An operating system may write to what is poisoned; this may not.
+            return Contents::Unknown;
+        }
+        let value = if self.ways.decommitted == Contents::Zero { 0 } else { JUNK };
+        // SAFETY: the range lies in the region, and nobody needs what is there (caller).
+        unsafe { region.start().add(range.start).write_bytes(value, range.len()) };
+        self.ways.decommitted
+    }
+
+    unsafe fn release(&self, region: Region) {
+        let mut regions = self.state.regions.borrow_mut();
+        let start = region.start().addr().get();
+        let place = regions.iter().position(|lent| lent.start == start).unwrap();
+        let lent = regions.swap_remove(place);
+        assert_eq!(lent.is_committed.len(), region.size());
+        for (index, is_committed) in lent.is_committed.into_iter().enumerate() {
+            // SAFETY: in the region, which is ours again.
+            let byte = unsafe { region.start().add(index).as_mut() };
+            assert!(is_committed || *byte == NOT_YET, "written, and never committed");
+            *byte = 0;
+        }
+        // SAFETY: `reserve` allocated it with this layout, and shifted it by as much.
+        unsafe {
+            let block = region.start().sub(self.ways.shift);
+            alloc::dealloc(block.as_ptr(), Self::layout(region.size()));
+        }
+    }
+}
+
+/// Small figures, so that there is much of everything.
+struct Tiny;
+
+impl Policy for Tiny {
+    const CHUNK_SIZE: usize = 256;
+    const GROWTH_SIZE: usize = 512;
+    const RESERVE_SIZE: usize = 8192;
+}
+
+/// xorshift64*
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) as usize % limit
+    }
+}
+
+struct Block {
+    start: NonNull<u8>,
+    layout: Layout,
+    len: usize,
+    seed: u8,
+}
+
+impl Block {
+    fn new(block: NonNull<[u8]>, layout: Layout, seed: u8, kept: usize) -> Self {
+        assert!(block.len() >= layout.size());
+        assert!(block.addr().get().is_multiple_of(layout.align()));
+        let this = Self { start: block.cast(), layout, len: block.len(), seed };
+        for index in kept..this.len {
+            // SAFETY: in the block.
+            unsafe { this.start.add(index).write(this.expected(index)) };
+        }
+        this
+    }
+
+    fn expected(&self, index: usize) -> u8 {
+        self.seed.wrapping_add(index as u8)
+    }
+
+    fn check(&self, len: usize) {
+        for index in 0..len {
+            // SAFETY: in the block.
+            let byte = unsafe { self.start.add(index).read() };
+            assert_eq!(byte, self.expected(index), "byte {index} of {:?}", self.layout);
+        }
+    }
+
+    /// Any layout that fits.
+    fn fit(&self, random: &mut Random) -> Layout {
+        let size = self.layout.size();
+        let size = size + random.below(self.len - size + 1);
+        Layout::from_size_align(size, self.layout.align()).unwrap()
+    }
+}
+
+fn assert_zero(block: NonNull<[u8]>, from: usize) {
+    for index in from..block.len() {
+        // SAFETY: in the block.
+        let byte = unsafe { block.cast::<u8>().add(index).read() };
+        assert_eq!(byte, 0, "byte {index} of {} is not zero", block.len());
+    }
+}
+
+/// Makes `steps` random calls, and checks all after each.
+fn model<S: Strategy>(strategy: &mut S, state: &State, max: usize, steps: usize, seed: u64) {
+    let random = &mut Random(seed * 2 + 1);
+    let mut blocks: Vec<Block> = Vec::new();
+    for step in 0..steps {
+        let patience = [None, None, Some(random.below(5))][random.below(3)];
+        state.patience.set(patience);
+        let before = (state.bytes_out(), strategy.bytes_held(), strategy.bytes_used());
+        let size = if random.below(2) == 0 { random.below(max) } else { random.below(64) };
+        let alignments = if random.below(4) == 0 { 10 } else { 5 };
+        let align = 1 << random.below(alignments);
+        let layout = Layout::from_size_align(size, align).unwrap();
+        let mut failed = false;
+        match random.below(100) {
+            0 => {
+                blocks.clear();
+                strategy.reset();
+            }
+            1..=3 => strategy.trim(),
+            4..=39 => {
+                let zeroed = random.below(2) == 0;
+                let block = if zeroed {
+                    strategy.allocate_zeroed(layout)
+                } else {
+                    strategy.allocate(layout)
+                };
+                match block {
+                    Ok(block) => {
+                        if zeroed {
+                            assert_zero(block, 0);
+                        }
+                        blocks.push(Block::new(block, layout, step as u8, 0));
+                    }
+                    Err(AllocError) => failed = true,
+                }
+            }
+            40..=69 if !blocks.is_empty() => {
+                let place = random.below(blocks.len());
+                let block = blocks.swap_remove(place);
+                block.check(block.len);
+                // SAFETY: the block is in use, and forgotten.
+                unsafe { strategy.deallocate(block.start, block.fit(random)) };
+            }
+            70..=99 if !blocks.is_empty() => {
+                let place = random.below(blocks.len());
+                let block = blocks.swap_remove(place);
+                block.check(block.len);
+                let old = block.fit(random);
+                let zeroed = random.below(2) == 0;
+                // SAFETY: the block is in use, and forgotten if this succeeds.
+                let result = unsafe {
+                    match (size >= old.size(), zeroed) {
+                        (true, true) => strategy.grow_zeroed(block.start, old, layout),
+                        (true, false) => strategy.grow(block.start, old, layout),
+                        (false, _) => strategy.shrink(block.start, old, layout),
+                    }
+                };
+                match result {
+                    Ok(new) => {
+                        let kept = old.size().min(size);
+                        if zeroed && size >= old.size() {
+                            assert_zero(new, old.size());
+                        }
+                        let probe = Block { start: new.cast(), layout, len: kept, ..block };
+                        probe.check(kept);
+                        blocks.push(Block::new(new, layout, block.seed, kept));
+                    }
+                    Err(AllocError) => {
+                        block.check(block.len);
+                        blocks.push(block);
+                        failed = true;
+                    }
+                }
+            }
+            _ => {}
+        }
+        state.patience.set(None);
+        if failed {
+            let after = (state.bytes_out(), strategy.bytes_held(), strategy.bytes_used());
+            assert_eq!(after, before, "step {step}: {layout:?} failed and changed the state");
+        }
+        assert_eq!(strategy.check_invariants(), Ok(()), "step {step}");
+        let used: usize = blocks.iter().map(|block| S::extent(block.layout).unwrap()).sum();
+        assert_eq!(strategy.bytes_used(), used, "step {step}");
+        assert!(used + strategy.bytes_free() <= strategy.bytes_held(), "step {step}");
+        assert!(strategy.bytes_held() <= state.bytes_out(), "step {step}");
+        if step % 16 == 0 {
+            blocks.iter().for_each(|block| block.check(block.len));
+        }
+    }
+    strategy.reset();
+    strategy.trim();
+    assert_eq!((state.bytes_out(), strategy.bytes_held()), (0, 0));
+}
+
+fn all_ways(mut test: impl FnMut(Ways, u64)) {
+    use Contents::{Unknown, Zero};
+    let mut seed = 0;
+    for limit in [200, 1000, 3000, 20_000] {
+        for shift in [0, 1, 8, 15] {
+            for committed in [0, 100, usize::MAX] {
+                for (contents, decommitted) in
+                    [(Zero, Zero), (Zero, Unknown), (Unknown, Zero), (Unknown, Unknown)]
+                {
+                    seed += 1;
+                    test(Ways { limit, shift, committed, contents, decommitted }, seed);
+                }
+            }
+        }
+    }
+}
+
+const STEPS: usize = if cfg!(miri) { 30 } else { 1500 };
+
+#[test]
+fn best_fit_gets_by_with_any_source() {
+    all_ways(|ways, seed| {
+        let state = State::default();
+        let mut heap = BestFit::<_, Tiny>::with_policy(Odd { ways, state: &state });
+        println!("{ways:?} {seed}");
+        model(&mut heap, &state, ways.limit * 3 / 4, STEPS, seed);
+    });
+}
+
+#[test]
+fn fixed_size_gets_by_with_any_source() {
+    all_ways(|ways, seed| {
+        let state = State::default();
+        let source = || Odd { ways, state: &state };
+        println!("{ways:?} {seed}");
+        model(&mut FixedSize::<16, _, Tiny>::with_policy(source()), &state, 20, STEPS, seed);
+        model(&mut FixedSize::<48, _, Tiny>::with_policy(source()), &state, 60, STEPS, seed);
+        model(&mut FixedSize::<64, _, Tiny>::with_policy(source()), &state, 80, STEPS, seed);
+        model(&mut FixedSize::<700, _, Tiny>::with_policy(source()), &state, 800, STEPS, seed);
+    });
+}
+
+const PLAIN: Ways = Ways {
+    limit: 1000,
+    shift: 0,
+    committed: usize::MAX,
+    contents: Contents::Unknown,
+    decommitted: Contents::Unknown,
+};
+
+#[test]
+fn an_alignment_that_no_region_had_room_for_kept_a_region_at_every_try() {
+    let state = State::default();
+    let mut heap = BestFit::<_, Tiny>::with_policy(Odd { ways: PLAIN, state: &state });
+    for _ in 0..10 {
+        assert_eq!(heap.allocate(Layout::from_size_align(64, 1 << 16).unwrap()), Err(AllocError));
+        assert_eq!((state.bytes_out(), heap.bytes_held()), (0, 0));
+    }
+}
+
+#[test]
+fn a_chunk_that_could_not_be_committed_kept_a_region_at_every_try() {
+    let state = State::default();
+    let ways = Ways { committed: 0, ..PLAIN };
+    let mut pool = FixedSize::<64, _, Tiny>::with_policy(Odd { ways, state: &state });
+    for _ in 0..10 {
+        // The region is reserved, and its head committed; its chunk is not.
+        state.patience.set(Some(2));
+        assert_eq!(pool.allocate(Layout::new::<u64>()), Err(AllocError));
+        assert_eq!((state.bytes_out(), pool.bytes_held()), (0, 0));
+    }
+}
+
+#[test]
+fn memory_that_was_decommitted_before_it_was_used_was_taken_for_zero() {
+    let state = State::default();
+    let ways = Ways { contents: Contents::Zero, ..PLAIN };
+    let mut heap = BestFit::<_, Tiny>::with_policy(Odd { ways, state: &state });
+    let layout = Layout::new::<[u8; 100]>();
+    heap.allocate(layout).unwrap();
+    heap.trim();
+    assert_zero(heap.allocate_zeroed(layout).unwrap(), 0);
+}
