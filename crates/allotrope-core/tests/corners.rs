@@ -337,3 +337,29 @@ fn the_spin_lock_guards_a_static() {
     });
     assert_eq!((POOL.bytes_used(), POOL.check_invariants()), (0, Ok(())));
 }
+
+#[test]
+fn an_aligned_block_behind_eight_that_are_not_was_never_found() {
+    let mut bytes = vec![MaybeUninit::uninit(); 8192];
+    let heap = Local::new(BestFit::new(Buffer::new(&mut bytes)));
+    let aligned = heap.allocate(layout(64, 64)).unwrap();
+    // What is free before it; then the next blocks of 64 bytes start 16 after a multiple of 64.
+    while heap.allocate(layout(16, 16)).unwrap().addr() < aligned.addr() {}
+    let take = |_| (heap.allocate(layout(64, 16)).unwrap(), heap.allocate(layout(64, 16)).unwrap());
+    let holes = (0..20).map(take).collect::<Vec<_>>();
+    heap.allocate(layout(heap.largest_free_block(), 16)).unwrap();
+    // SAFETY: allocated above with these layouts, and freed once.
+    unsafe {
+        heap.deallocate(aligned.cast(), layout(64, 64));
+        holes.iter().for_each(|(hole, _)| heap.deallocate(hole.cast(), layout(64, 16)));
+    }
+    assert_eq!(heap.allocate(layout(64, 64)).unwrap().addr(), aligned.addr());
+    assert_eq!(heap.allocate(layout(64, 64)), Err(AllocError));
+    assert_eq!(heap.check_invariants(), Ok(()));
+}
+
+#[test]
+#[should_panic(expected = "that many blocks fit nowhere")]
+fn a_buffer_size_beyond_any_buffer_was_returned() {
+    FixedSize::<16, Buffer<'_>>::buffer_size(usize::MAX / 32 + 1);
+}

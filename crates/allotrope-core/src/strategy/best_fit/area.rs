@@ -156,11 +156,16 @@ impl Area {
     }
 
     /// [`allocate`](Self::allocate) at an alignment in granules.
-    pub(super) fn allocate_aligned(&mut self, size: u32, align: u32) -> Option<(u32, Run)> {
+    pub(super) fn allocate_aligned(
+        &mut self,
+        size: u32,
+        align: u32,
+        look: u32,
+    ) -> Option<(u32, Run)> {
         if align == 1 {
             return self.allocate(size);
         }
-        let (start, found) = self.space.allocate_aligned(size, align, self.phase())?;
+        let (start, found) = self.space.allocate_aligned(size, align, self.phase(), look)?;
         self.note_use(start + size, found.end());
         Some((start, found))
     }

@@ -31,7 +31,7 @@ use core::ptr::NonNull;
 
 use area::Area;
 use areas::Areas;
-use space::Run;
+use space::{LOOK, LOOK_AT_ALL, Run};
 
 use super::{Broken, Strategy, dangling};
 use crate::AllocError;
@@ -147,21 +147,30 @@ impl<S: Source, P: Policy, H: Hook> BestFit<S, P, H> {
     #[inline(never)]
     fn take_slow(&mut self, layout: Layout, size: u32) -> Result<Taken, AllocError> {
         let align = granules_of_align(layout.align()).ok_or(AllocError)?;
-        if let Some(taken) =
-            self.areas.iter_mut().find_map(|area| Taken::aligned(area, size, align))
-        {
-            return Ok(taken);
-        }
+        self.take_held(size, align, LOOK)
+            .or_else(|| self.take_more(size, align).ok())
+            // Before failing, all that there is: what happens to be aligned must be found.
+            .or_else(|| self.take_held(size, align, LOOK_AT_ALL))
+            .ok_or(AllocError)
+    }
+
+    /// Takes an aligned block of what is free already.
+    fn take_held(&mut self, size: u32, align: u32, look: u32) -> Option<Taken> {
+        self.areas.iter_mut().find_map(|area| Taken::aligned(area, size, align, look))
+    }
+
+    /// Takes an aligned block of memory that the source has yet to give.
+    fn take_more(&mut self, size: u32, align: u32) -> Result<Taken, AllocError> {
         let enough = size.checked_add(align - 1).ok_or(AllocError)?;
         let growth = self.growth();
         for area in self.areas.iter_mut() {
             if let Ok(run) = area.extend(&self.source, enough, growth) {
                 note(&mut self.log, EventKind::Refill, area.address(run.start), run.size);
-                return Taken::aligned(area, size, align).ok_or(AllocError);
+                return Taken::aligned(area, size, align, LOOK).ok_or(AllocError);
             }
         }
         let mut area = self.open_region(enough, size, growth)?;
-        let Some(taken) = Taken::aligned(&mut area, size, align) else {
+        let Some(taken) = Taken::aligned(&mut area, size, align, LOOK) else {
             // The region is shorter than `enough`, and not where the alignment would have it.
             self.release(area);
             return Err(AllocError);
@@ -498,9 +507,9 @@ struct Taken {
 }
 
 impl Taken {
-    fn aligned(area: &mut Area, size: u32, align: u32) -> Option<Self> {
+    fn aligned(area: &mut Area, size: u32, align: u32, look: u32) -> Option<Self> {
         let clean = area.clean();
-        let (start, found) = area.allocate_aligned(size, align)?;
+        let (start, found) = area.allocate_aligned(size, align, look)?;
         Some(Self::new(area, start, size, found, clean))
     }
 

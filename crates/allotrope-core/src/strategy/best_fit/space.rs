@@ -36,7 +36,10 @@ pub(super) struct Space<T> {
 }
 
 /// How many blocks of one bin are looked at for the one that fits best.
-const LOOK: u32 = 4;
+pub(super) const LOOK: u32 = 4;
+
+/// All blocks are looked at.
+pub(super) const LOOK_AT_ALL: u32 = u32::MAX;
 
 /// A free block, or a part of one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -110,14 +113,16 @@ impl<T: Table> Space<T> {
 
     /// Takes a block of `size` granules out whose address is a multiple of `align` granules, and
     /// returns its first granule and the free block that it was cut from. `phase` is the address
-    /// of granule 0, in granules.
+    /// of granule 0, in granules. Of the blocks that may happen to have room, about `look` are
+    /// looked at.
     pub(super) fn allocate_aligned(
         &mut self,
         size: u32,
         align: u32,
         phase: u32,
+        look: u32,
     ) -> Option<(u32, Run)> {
-        let found = match self.find_aligned(size, align, phase) {
+        let found = match self.find_aligned(size, align, phase, look) {
             Some(found) => found,
             None => self.find(size.checked_add(align - 1)?)?.0,
         };
@@ -305,7 +310,7 @@ impl<T: Table> Space<T> {
         match self.map.first_from(bin + 1) {
             Some(above) => self.best_of(above, size, LOOK),
             // Before failing, all of the bin: what is there must be found.
-            None => self.best_of(bin, size, u32::MAX),
+            None => self.best_of(bin, size, LOOK_AT_ALL),
         }
     }
 
@@ -326,16 +331,16 @@ impl<T: Table> Space<T> {
 
     /// A free block in which an aligned block of `size` granules happens to have room, among some
     /// of those that are not long enough to have it anyway.
-    fn find_aligned(&self, size: u32, align: u32, phase: u32) -> Option<Run> {
+    fn find_aligned(&self, size: u32, align: u32, phase: u32, look: u32) -> Option<Run> {
         let fits = |run: &Run| {
             let start = padding(phase, run.start, align);
             start < run.size && run.size - start >= size
         };
         let mut looked = 0;
         let mut bin = self.map.first_from(bin_of(size))?;
-        while looked < LOOK && bin <= bin_of(size.saturating_add(align - 1)) {
+        while looked < look && bin <= bin_of(size.saturating_add(align - 1)) {
             if let Some(run) =
-                self.list(bin).take(LOOK as usize).inspect(|_| looked += 1).find(fits)
+                self.list(bin).take(look as usize).inspect(|_| looked += 1).find(fits)
             {
                 return Some(run);
             }

@@ -84,9 +84,15 @@ impl<B: Shape, S: Source, P: Policy> Blocks<B, S, P> {
 
     /// How many bytes a buffer needs for `blocks`, wherever it starts.
     pub(crate) const fn buffer_size(blocks: usize) -> usize {
-        let chunks = blocks.div_ceil(Self::PER_CHUNK);
-        let heads = chunks * (Self::WISH.best - Self::PER_CHUNK * B::SIZE);
-        HEAD_SIZE + heads + blocks.checked_mul(B::SIZE).expect("that many blocks fit nowhere")
+        let head = Self::WISH.best - Self::PER_CHUNK * B::SIZE;
+        let heads = blocks.div_ceil(Self::PER_CHUNK).checked_mul(head);
+        if let (Some(heads), Some(blocks)) = (heads, blocks.checked_mul(B::SIZE))
+            && let Some(size) = heads.saturating_add(blocks).checked_add(HEAD_SIZE)
+            && size <= isize::MAX as usize
+        {
+            return size;
+        }
+        panic!("that many blocks fit nowhere")
     }
 }
 
