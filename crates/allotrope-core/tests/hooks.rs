@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use allotrope_core::{
     BestFit, DefaultPolicy, Event, EventKind, Events, FixedSize, Hook, Local, Locked, OsPages,
+    Policy,
 };
 
 #[derive(Clone, Default)]
@@ -124,4 +125,32 @@ impl Hook for Locks {
 fn a_hook_does_not_deadlock_on_the_lock_of_the_allocator_that_it_watches() {
     SHARED.allocate(LAYOUT).unwrap();
     assert_eq!(HEARD.load(Ordering::Relaxed), 3);
+}
+
+/// Small steps, so that there are many.
+struct Tiny;
+
+impl Policy for Tiny {
+    const CHUNK_SIZE: usize = 1024;
+    const GROWTH_SIZE: usize = 4096;
+    const RESERVE_SIZE: usize = 64 * 1024;
+}
+
+#[test]
+fn refills_were_told_of_with_what_was_free_before_or_not_at_all() {
+    let recorder = Recorder::default();
+    let strategy = BestFit::<_, Tiny, _>::with_hook(OsPages::new(), recorder.clone());
+    let heap = Local::new(strategy);
+    let layout = |size| Layout::from_size_align(size, 16).unwrap();
+    let mut block = heap.allocate(layout(1000)).unwrap();
+    for size in (1000..20_000).step_by(1000) {
+        // SAFETY: allocated or grown with this size, and not used otherwise.
+        block = unsafe { heap.grow(block.cast(), layout(size), layout(size + 1000)) }.unwrap();
+    }
+    heap.allocate(layout(3000)).unwrap();
+    heap.allocate(layout(8000)).unwrap();
+    let events = recorder.0.borrow();
+    let refills = events.iter().filter(|event| event.kind == EventKind::Refill);
+    let refilled: usize = refills.map(|event| event.extent).sum();
+    assert_eq!(refilled, heap.bytes_used() + heap.bytes_free());
 }

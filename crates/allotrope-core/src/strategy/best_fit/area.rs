@@ -243,7 +243,7 @@ impl Area {
     }
 
     /// Commits more, so that at least `wanted` granules at the end are free: `growth` more, if
-    /// there is as much. Returns the free block at the end.
+    /// there is as much. Returns the granules that were added.
     pub(super) fn extend(
         &mut self,
         source: &impl Source,
@@ -272,7 +272,7 @@ impl Area {
             unsafe { self.space.table.wipe_end(granules - 1) };
         }
         self.note_use(run.start, run.end());
-        Ok(run)
+        Ok(Run { start: granules, size: by })
     }
 
     fn commit(&self, source: &impl Source, by: u32) -> Result<(), AllocError> {

@@ -238,8 +238,13 @@ impl<S: Source, P: Policy, H: Hook> BestFit<S, P, H> {
         let (area, granule) = self.areas.of(start)?;
         let mut clean = area.clean();
         if new_size > old_size {
+            let held = area.space.granules();
             // SAFETY: the block is in use, and `old_size` granules long (caller).
             clean = unsafe { area.grow(&self.source, granule, old_size, new_size) }?;
+            let added = area.space.granules() - held;
+            if added > 0 {
+                note(&mut self.log, EventKind::Refill, area.address(held), added);
+            }
         }
         let block = NonNull::slice_from_raw_parts(area.address(granule), bytes_of(new_size));
         if zeroed {
