@@ -7,6 +7,7 @@ mod asan;
 mod ci;
 mod compare;
 mod features;
+mod foreign;
 mod lint;
 mod paths;
 mod planted;
@@ -28,6 +29,7 @@ const COMMANDS: &[Command] = &[
     ("lint",     "rustfmt, clippy, rustdoc without warnings, and the rules of the house", lint::run),
     ("features", "every feature, every pair of features; without `std` nothing of std is linked", features::run),
     ("asan",     "the tests of the libraries under AddressSanitizer (needs a nightly toolchain)", asan::run),
+    ("foreign",  "what the contract suite finds in other people's crates, as written down there", foreign::run),
     ("planted",  "plants known bugs one at a time: the tests must catch each (`planted NAME`: only those)", planted::run),
     ("compare",  "our allocators against their peers: tables and target/compare/PROGRAM.json", compare::run),
     ("paths",    "the exact instructions of fast paths, held against benches/paths/instructions.txt", paths::run),

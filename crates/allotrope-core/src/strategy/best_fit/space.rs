@@ -292,10 +292,21 @@ impl<T: Table> Space<T> {
         }
         let found = self.map.first_from(bin)?;
         if found >= FIRST_STEPPED {
-            return self.best_of(found, size, LOOK);
+            return self.first_of(found, size);
         }
         // All blocks of such a bin are as long as its number.
         Some((Run { start: self.head(found), size: found }, found))
+    }
+
+    /// The best block of a bin in which all are large enough: often there is but one.
+    #[inline(always)]
+    fn first_of(&self, bin: u32, size: u32) -> Option<(Run, u32)> {
+        let start = self.head(bin);
+        // SAFETY: the bin is not empty, so its first block is a free one (invariant 4).
+        let (only, run) = unsafe {
+            (self.table.next(start) == NONE, Run { start, size: self.table.size(start) })
+        };
+        if only { Some((run, bin)) } else { self.best_of(bin, size, LOOK) }
     }
 
     /// [`find`](Self::find) where bins hold several sizes: in the bin of `size` some blocks are too
