@@ -233,96 +233,128 @@ fn assert_zero(block: NonNull<[u8]>, from: usize) {
 /// Makes `steps` random calls, and checks all after each.
 fn model<S: Strategy>(strategy: &mut S, state: &State, max: usize, steps: usize, seed: u64) {
     let random = &mut Random(seed * 2 + 1);
-    let mut blocks: Vec<Block> = Vec::new();
+    let mut model = Model { strategy, blocks: Vec::new() };
     for step in 0..steps {
         let patience = [None, None, Some(random.below(5))][random.below(3)];
         state.patience.set(patience);
-        let before = (state.bytes_out(), strategy.bytes_held(), strategy.bytes_used());
+        let before = model.figures(state);
         let size = if random.below(2) == 0 { random.below(max) } else { random.below(64) };
         let alignments = if random.below(4) == 0 { 10 } else { 5 };
-        let align = 1 << random.below(alignments);
-        let layout = Layout::from_size_align(size, align).unwrap();
-        let mut failed = false;
-        match random.below(100) {
-            0 => {
-                blocks.clear();
-                strategy.reset();
-            }
-            1..=3 => strategy.trim(),
-            4..=39 => {
-                let zeroed = random.below(2) == 0;
-                let block = if zeroed {
-                    strategy.allocate_zeroed(layout)
-                } else {
-                    strategy.allocate(layout)
-                };
-                match block {
-                    Ok(block) => {
-                        if zeroed {
-                            assert_zero(block, 0);
-                        }
-                        blocks.push(Block::new(block, layout, step as u8, 0));
-                    }
-                    Err(AllocError) => failed = true,
-                }
-            }
-            40..=69 if !blocks.is_empty() => {
-                let place = random.below(blocks.len());
-                let block = blocks.swap_remove(place);
-                block.check(block.len);
-                // SAFETY: the block is in use, and forgotten.
-                unsafe { strategy.deallocate(block.start, block.fit(random)) };
-            }
-            70..=99 if !blocks.is_empty() => {
-                let place = random.below(blocks.len());
-                let block = blocks.swap_remove(place);
-                block.check(block.len);
-                let old = block.fit(random);
-                let zeroed = random.below(2) == 0;
-                // SAFETY: the block is in use, and forgotten if this succeeds.
-                let result = unsafe {
-                    match (size >= old.size(), zeroed) {
-                        (true, true) => strategy.grow_zeroed(block.start, old, layout),
-                        (true, false) => strategy.grow(block.start, old, layout),
-                        (false, _) => strategy.shrink(block.start, old, layout),
-                    }
-                };
-                match result {
-                    Ok(new) => {
-                        let kept = old.size().min(size);
-                        if zeroed && size >= old.size() {
-                            assert_zero(new, old.size());
-                        }
-                        let probe = Block { start: new.cast(), layout, len: kept, ..block };
-                        probe.check(kept);
-                        blocks.push(Block::new(new, layout, block.seed, kept));
-                    }
-                    Err(AllocError) => {
-                        block.check(block.len);
-                        blocks.push(block);
-                        failed = true;
-                    }
-                }
-            }
-            _ => {}
-        }
+        let layout = Layout::from_size_align(size, 1 << random.below(alignments)).unwrap();
+        let result = match random.below(100) {
+            0 => model.reset(),
+            1..=3 => model.trim(),
+            4..=39 => model.allocate(random, layout, step as u8),
+            40..=69 => model.free(random),
+            _ => model.resize(random, layout),
+        };
         state.patience.set(None);
-        if failed {
-            let after = (state.bytes_out(), strategy.bytes_held(), strategy.bytes_used());
+        if result.is_err() {
+            let after = model.figures(state);
             assert_eq!(after, before, "step {step}: {layout:?} failed and changed the state");
         }
-        assert_eq!(strategy.check_invariants(), Ok(()), "step {step}");
-        let used: usize = blocks.iter().map(|block| S::extent(block.layout).unwrap()).sum();
-        assert_eq!(strategy.bytes_used(), used, "step {step}");
-        assert!(used + strategy.bytes_free() <= strategy.bytes_held(), "step {step}");
-        assert!(strategy.bytes_held() <= state.bytes_out(), "step {step}");
-        if step % 16 == 0 {
-            blocks.iter().for_each(|block| block.check(block.len));
-        }
+        model.check(state, step);
     }
     strategy.reset();
     strategy.trim();
     assert_eq!((state.bytes_out(), strategy.bytes_held()), (0, 0));
+}
+
+/// A strategy, and the blocks that it must have handed out.
+struct Model<'a, S> {
+    strategy: &'a mut S,
+    blocks: Vec<Block>,
+}
+
+impl<S: Strategy> Model<'_, S> {
+    fn figures(&self, state: &State) -> (usize, usize, usize) {
+        (state.bytes_out(), self.strategy.bytes_held(), self.strategy.bytes_used())
+    }
+
+    fn reset(&mut self) -> Result<(), AllocError> {
+        self.blocks.clear();
+        self.strategy.reset();
+        Ok(())
+    }
+
+    fn trim(&mut self) -> Result<(), AllocError> {
+        self.strategy.trim();
+        Ok(())
+    }
+
+    fn allocate(
+        &mut self,
+        random: &mut Random,
+        layout: Layout,
+        seed: u8,
+    ) -> Result<(), AllocError> {
+        let block = if random.below(2) == 0 {
+            let block = self.strategy.allocate_zeroed(layout)?;
+            assert_zero(block, 0);
+            block
+        } else {
+            self.strategy.allocate(layout)?
+        };
+        self.blocks.push(Block::new(block, layout, seed, 0));
+        Ok(())
+    }
+
+    fn free(&mut self, random: &mut Random) -> Result<(), AllocError> {
+        if let Some(block) = self.take_any(random) {
+            let layout = block.fit(random);
+            // SAFETY: the block is in use, and forgotten.
+            unsafe { self.strategy.deallocate(block.start, layout) };
+        }
+        Ok(())
+    }
+
+    fn resize(&mut self, random: &mut Random, new: Layout) -> Result<(), AllocError> {
+        let Some(block) = self.take_any(random) else { return Ok(()) };
+        let old = block.fit(random);
+        let zeroed = random.below(2) == 0;
+        // SAFETY: the block is in use, and forgotten if this succeeds.
+        let result = unsafe {
+            match (new.size() >= old.size(), zeroed) {
+                (true, true) => self.strategy.grow_zeroed(block.start, old, new),
+                (true, false) => self.strategy.grow(block.start, old, new),
+                (false, _) => self.strategy.shrink(block.start, old, new),
+            }
+        };
+        let Ok(moved) = result else {
+            block.check(block.len);
+            self.blocks.push(block);
+            return Err(AllocError);
+        };
+        if zeroed && new.size() >= old.size() {
+            assert_zero(moved, old.size());
+        }
+        let kept = old.size().min(new.size());
+        Block { start: moved.cast(), layout: new, len: kept, ..block }.check(kept);
+        self.blocks.push(Block::new(moved, new, block.seed, kept));
+        Ok(())
+    }
+
+    /// Takes a block out of the books, still whole.
+    fn take_any(&mut self, random: &mut Random) -> Option<Block> {
+        if self.blocks.is_empty() {
+            return None;
+        }
+        let block = self.blocks.swap_remove(random.below(self.blocks.len()));
+        block.check(block.len);
+        Some(block)
+    }
+
+    fn check(&self, state: &State, step: usize) {
+        assert_eq!(self.strategy.check_invariants(), Ok(()), "step {step}");
+        let used: usize = self.blocks.iter().map(|block| S::extent(block.layout).unwrap()).sum();
+        assert_eq!(self.strategy.bytes_used(), used, "step {step}");
+        let held = self.strategy.bytes_held();
+        assert!(used + self.strategy.bytes_free() <= held, "step {step}");
+        assert!(held <= state.bytes_out(), "step {step}");
+        if step.is_multiple_of(16) {
+            self.blocks.iter().for_each(|block| block.check(block.len));
+        }
+    }
 }
 
 fn all_ways(mut test: impl FnMut(Ways, u64)) {
