@@ -19,7 +19,7 @@ use allotrope_core::{AllocError, BestFit, Contents, FixedSize, Policy, Region, S
 struct Ways {
     /// No region is larger.
     limit: usize,
-    /// Regions start as many bytes after a multiple of 16.
+    /// Regions start as many bytes, at most 16, after a multiple of 4096.
     shift: usize,
     /// How many bytes are committed from the start.
     committed: usize,
@@ -68,7 +68,7 @@ impl State {
 
 impl Odd<'_> {
     fn layout(size: usize) -> Layout {
-        Layout::from_size_align(size + 16, 16).unwrap()
+        Layout::from_size_align(size + 16, 4096).unwrap()
     }
 
     fn fill(&self, byte: NonNull<u8>) {
@@ -410,7 +410,9 @@ const PLAIN: Ways = Ways {
 #[test]
 fn an_alignment_that_no_region_had_room_for_kept_a_region_at_every_try() {
     let state = State::default();
-    let mut heap = BestFit::<_, Tiny>::with_policy(Odd { ways: PLAIN, state: &state });
+    // No multiple of 4096 lies in such a region.
+    let ways = Ways { shift: 16, limit: 4000, ..PLAIN };
+    let mut heap = BestFit::<_, Tiny>::with_policy(Odd { ways, state: &state });
     for _ in 0..10 {
         assert_eq!(heap.allocate(Layout::from_size_align(64, 1 << 16).unwrap()), Err(AllocError));
         assert_eq!((state.bytes_out(), heap.bytes_held()), (0, 0));
