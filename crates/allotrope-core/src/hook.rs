@@ -57,15 +57,16 @@ impl Event {
 
 /// Someone to be told of events.
 ///
-/// A hook is cloned at every call that has events to deliver: make it a reference, an `Rc` or an
-/// `Arc`. It must not unwind; where it does, the program aborts.
+/// A hook is copied at every call that has events to deliver, while the strategy is borrowed or
+/// locked: so it is `Copy`, which runs no code of the user's that could come back to the allocator
+/// then. Make it a reference. It must not unwind; where it does, the program aborts.
 ///
 /// ```
 /// use std::cell::Cell;
 /// use std::alloc::Layout;
 /// use allotrope_core::{BestFit, Buffer, DefaultPolicy, Event, EventKind, Events, Hook, Local};
 ///
-/// #[derive(Clone)]
+/// #[derive(Clone, Copy)]
 /// struct CountFrees<'a>(&'a Cell<usize>);
 ///
 /// impl Hook for CountFrees<'_> {
@@ -87,7 +88,7 @@ impl Event {
 /// assert_eq!(frees.get(), 1);
 /// # Ok::<(), allotrope_core::AllocError>(())
 /// ```
-pub trait Hook: Clone {
+pub trait Hook: Copy {
     /// Where events wait until they are delivered: [`Events`], or `()` for a hook that wants none.
     type Record: Record;
 
@@ -213,7 +214,7 @@ impl<H: Hook> Log<H> {
         if self.record.is_empty() {
             return Delivery(None);
         }
-        Delivery(Some((self.hook.clone(), mem::take(&mut self.record))))
+        Delivery(Some((self.hook, mem::take(&mut self.record))))
     }
 }
 
@@ -239,7 +240,7 @@ mod tests {
     use std::cell::RefCell;
     use std::vec::Vec;
 
-    #[derive(Clone)]
+    #[derive(Clone, Copy)]
     struct Recorder<'a>(&'a RefCell<(Vec<usize>, usize)>);
 
     impl Hook for Recorder<'_> {

@@ -210,7 +210,7 @@ fn locked_best_fit_as_a_global_allocator() {
 }
 
 /// A hook that records events and does nothing with them.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 struct Deaf;
 
 impl Hook for Deaf {

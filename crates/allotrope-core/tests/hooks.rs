@@ -2,7 +2,6 @@
 
 use std::alloc::Layout;
 use std::cell::{Cell, OnceCell, RefCell};
-use std::rc::Rc;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -11,10 +10,10 @@ use allotrope_core::{
     Policy,
 };
 
-#[derive(Clone, Default)]
-struct Recorder(Rc<RefCell<Vec<Event>>>);
+#[derive(Default)]
+struct Recorder(RefCell<Vec<Event>>);
 
-impl Hook for Recorder {
+impl Hook for &Recorder {
     type Record = Events;
     fn on_event(&self, event: &Event) {
         self.0.borrow_mut().push(*event);
@@ -33,7 +32,7 @@ const LAYOUT: Layout = Layout::new::<[u64; 5]>();
 fn best_fit_tells_of_blocks_regions_and_what_it_cuts_and_joins() {
     use EventKind::{Allocate, Coalesce, Free, Refill, Release, Split};
     let recorder = Recorder::default();
-    let strategy = BestFit::<_, DefaultPolicy, _>::with_hook(OsPages::new(), recorder.clone());
+    let strategy = BestFit::<_, DefaultPolicy, _>::with_hook(OsPages::new(), &recorder);
     let heap = Local::new(strategy);
 
     let block = heap.allocate(LAYOUT).unwrap();
@@ -57,10 +56,8 @@ fn best_fit_tells_of_blocks_regions_and_what_it_cuts_and_joins() {
 fn fixed_size_tells_of_blocks_and_chunks() {
     use EventKind::{Allocate, Free, Refill};
     let recorder = Recorder::default();
-    let pool = Local::new(FixedSize::<64, _, DefaultPolicy, _>::with_hook(
-        OsPages::new(),
-        recorder.clone(),
-    ));
+    let pool =
+        Local::new(FixedSize::<64, _, DefaultPolicy, _>::with_hook(OsPages::new(), &recorder));
     let block = pool.allocate(LAYOUT).unwrap();
     // SAFETY: allocated above, and freed once.
     unsafe { pool.deallocate(block.cast(), LAYOUT) };
@@ -139,7 +136,7 @@ impl Policy for Tiny {
 #[test]
 fn refills_were_told_of_with_what_was_free_before_or_not_at_all() {
     let recorder = Recorder::default();
-    let strategy = BestFit::<_, Tiny, _>::with_hook(OsPages::new(), recorder.clone());
+    let strategy = BestFit::<_, Tiny, _>::with_hook(OsPages::new(), &recorder);
     let heap = Local::new(strategy);
     let layout = |size| Layout::from_size_align(size, 16).unwrap();
     let mut block = heap.allocate(layout(1000)).unwrap();
@@ -153,4 +150,34 @@ fn refills_were_told_of_with_what_was_free_before_or_not_at_all() {
     let refills = events.iter().filter(|event| event.kind == EventKind::Refill);
     let refilled: usize = refills.map(|event| event.extent).sum();
     assert_eq!(refilled, heap.bytes_used() + heap.bytes_free());
+}
+
+/// Says when it is cloned.
+struct Cloned<'a>(&'a Cell<usize>);
+
+impl Copy for Cloned<'_> {}
+
+#[allow(clippy::non_canonical_clone_impl, reason = "to see whether anybody calls it")]
+impl Clone for Cloned<'_> {
+    fn clone(&self) -> Self {
+        self.0.set(self.0.get() + 1);
+        Self(self.0)
+    }
+}
+
+impl Hook for Cloned<'_> {
+    type Record = Events;
+    fn on_event(&self, _: &Event) {}
+}
+
+/// A hook of the user's was cloned while the strategy was borrowed: from there it could borrow the
+/// strategy a second time, or lock a lock that it held.
+#[test]
+fn a_hook_was_cloned_in_the_midst_of_a_call() {
+    let clones = Cell::new(0);
+    let strategy = BestFit::<_, DefaultPolicy, _>::with_hook(OsPages::new(), Cloned(&clones));
+    let heap = Local::new(strategy);
+    heap.allocate(LAYOUT).unwrap();
+    drop(heap);
+    assert_eq!(clones.get(), 0);
 }
