@@ -28,6 +28,10 @@ use crate::{AllocError, BestFit, Broken, Hook, Policy, Source, Span, Strategy};
 /// # drop(numbers);
 /// ```
 ///
+/// A global allocator's lock must not allocate. `parking_lot`'s does, when a thread waits for the
+/// first time: from there it comes back to the lock that it waits for, until the stack overflows.
+/// So there it is [`SpinLock`], or a lock that is known not to.
+///
 /// Hooks are told after the lock is open again.
 pub struct Locked<S, R = SpinLock> {
     strategy: Mutex<R, S>,

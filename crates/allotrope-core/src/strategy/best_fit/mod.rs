@@ -47,11 +47,11 @@ use crate::source::{Source, release_clean};
 /// | | |
 /// |---|---|
 /// | block | the request rounded up to 16 bytes; no other overhead |
-/// | bookkeeping in the region | one bit for every 16 bytes (1/128) and at most 40 bytes |
-/// | bookkeeping in the handle | the bins: `size_of::<BestFit<Buffer>>()` is about 2 KiB |
-/// | smallest buffer | 40 bytes serve a block of 16; a 256-byte buffer holds 240 |
+/// | bookkeeping in the region | one bit for every 16 bytes (1/128) and at most 40 bytes; in all regions but the first, its bins as well |
+/// | bookkeeping in the handle | the first region's bins: `size_of::<BestFit<Buffer>>()` is about 2 KiB |
+/// | smallest buffer | 40 bytes serve a block of 16; a 256-byte buffer holds 240 if it is aligned to 8 |
 /// | region | at most 64 GiB; what comes after is a further region |
-/// | allocate | O(1) in a bin of one size (below 1 KiB); above, looks at up to 4 free blocks of similar size, at all of them before it fails; one more try for each further region |
+/// | allocate | O(1) in a bin of one size (below 1 KiB); above, and at alignments above 16, looks at up to 4 free blocks of similar size (of each of a few sizes, if aligned), at all of them before it fails; one more try for each further region |
 /// | free | O(1): joins with free neighbours at once |
 /// | grow, shrink | in place where the next block is free; a block that moves is copied |
 ///

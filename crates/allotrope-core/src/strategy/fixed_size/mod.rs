@@ -27,7 +27,7 @@ use crate::source::Source;
 /// |---|---|
 /// | block | `SIZE` rounded up to 16, aligned to the largest power of two that divides that, up to 4096 |
 /// | serves | layouts of at most that size and alignment; all others are an error |
-/// | memory | chunks of `Policy::CHUNK_SIZE` (64 KiB), with 32 bytes each of bookkeeping; a block that is larger gets a chunk of its own |
+/// | memory | chunks of `Policy::CHUNK_SIZE` (64 KiB), with 32 bytes each of bookkeeping, or as many as the blocks' alignment costs; a block that is larger gets a chunk of its own |
 /// | allocate, free | O(1): the block freed last, while it is warm, or the next one that was never used |
 /// | making one, or a chunk | O(1): nothing is linked up front, no page is touched before its first block |
 /// | `bytes_used` | walks the free list: the fast path counts nothing |
