@@ -171,11 +171,11 @@ impl Record for Events {
 }
 
 /// A panic while a panic unwinds aborts: an allocator must not unwind into its caller.
-struct AbortOnUnwind;
+pub(crate) struct AbortOnUnwind;
 
 impl Drop for AbortOnUnwind {
     fn drop(&mut self) {
-        panic!("a hook unwound out of an allocator");
+        panic!("a panic must not unwind out of an allocator");
     }
 }
 

@@ -5,6 +5,7 @@ use core::cell::UnsafeCell;
 use core::fmt;
 use core::ptr::NonNull;
 
+use super::gate::Gate;
 use super::{best_fit_methods, strategy_methods};
 use crate::api::impl_allocator;
 use crate::{AllocError, BestFit, Broken, Hook, Policy, Source, Span, Strategy};
@@ -50,12 +51,13 @@ use crate::{AllocError, BestFit, Broken, Hook, Policy, Source, Span, Strategy};
 /// ```
 pub struct Local<S> {
     strategy: UnsafeCell<S>,
+    gate: Gate,
 }
 
 impl<S> Local<S> {
     /// Shares `strategy` with nobody.
     pub const fn new(strategy: S) -> Self {
-        Self { strategy: UnsafeCell::new(strategy) }
+        Self { strategy: UnsafeCell::new(strategy), gate: Gate::new() }
     }
 
     /// The strategy, which no allocation can be under way in now.
@@ -75,12 +77,13 @@ impl<S: Strategy> Local<S> {
     /// Runs `work` on the strategy, and then tells the hook what has happened.
     ///
     /// `work` is ours, and calls nothing that could come back here: a source does not call the
-    /// allocator that it supplies, and hooks are told after `work` is done.
+    /// allocator that it supplies, or meets the gate; hooks are told after `work` is done.
     #[inline(always)]
     fn run<R>(&self, work: impl FnOnce(&mut S) -> R) -> R {
         let (result, events) = {
+            let _inside = self.gate.enter(S::MAY_REENTER);
             // SAFETY: `Local` is not `Sync`, so this is the only thread here, and `work` does not
-            // come back, so this is the only borrow.
+            // come back, or not past the gate, so this is the only borrow.
             let strategy = unsafe { &mut *self.strategy.get() };
             (work(strategy), strategy.take_events())
         };

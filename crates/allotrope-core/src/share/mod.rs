@@ -3,6 +3,7 @@
 //! A strategy takes `&mut self`; an allocator takes `&self`. [`Local`] makes the one of the other
 //! for one thread and costs nothing; [`Locked`] does it for many threads behind a lock.
 
+mod gate;
 mod local;
 mod locked;
 mod object_pool;

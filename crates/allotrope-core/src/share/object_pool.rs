@@ -9,6 +9,7 @@ use core::mem::{self, ManuallyDrop};
 use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 
+use super::gate::Gate;
 use crate::strategy::{Blocks, Shape};
 use crate::{AllocError, DefaultPolicy, Policy, Source};
 
@@ -48,6 +49,7 @@ use crate::{AllocError, DefaultPolicy, Policy, Source};
 /// ```
 pub struct ObjectPool<T, S: Source, P: Policy = DefaultPolicy> {
     blocks: UnsafeCell<Blocks<OfType<T>, S, P>>,
+    gate: Gate,
 }
 
 /// Blocks for a `T` each.
@@ -75,7 +77,7 @@ impl<T, S: Source> ObjectPool<T, S> {
 impl<T, S: Source, P: Policy> ObjectPool<T, S, P> {
     /// A pool in the regions of `source`, by the figures of a policy that the type names.
     pub const fn with_policy(source: S) -> Self {
-        Self { blocks: UnsafeCell::new(Blocks::new(source)) }
+        Self { blocks: UnsafeCell::new(Blocks::new(source)), gate: Gate::new() }
     }
 
     /// How many bytes a buffer needs so that `objects` objects fit in it, wherever it starts.
@@ -141,8 +143,7 @@ impl<T, S: Source, P: Policy> ObjectPool<T, S, P> {
     /// How many values the pool holds, leaked ones included. O(free places); of values without a
     /// size nothing is counted.
     pub fn len(&self) -> usize {
-        // SAFETY: as in `take`.
-        unsafe { &*self.blocks.get() }.used()
+        self.run(|blocks| blocks.used())
     }
 
     /// Does it hold no value?
@@ -152,14 +153,20 @@ impl<T, S: Source, P: Policy> ObjectPool<T, S, P> {
 
     /// How many bytes of its source's memory the pool holds.
     pub fn bytes_held(&self) -> usize {
-        // SAFETY: as in `take`.
-        unsafe { &*self.blocks.get() }.bytes_held()
+        self.run(|blocks| blocks.bytes_held())
     }
 
     /// Gives memory that no value lies in back to the source.
     pub fn trim(&self) {
-        // SAFETY: as in `take`.
-        unsafe { &mut *self.blocks.get() }.trim();
+        self.run(Blocks::trim);
+    }
+
+    #[inline(always)]
+    fn run<R>(&self, work: impl FnOnce(&mut Blocks<OfType<T>, S, P>) -> R) -> R {
+        let _inside = self.gate.enter(S::MAY_REENTER);
+        // SAFETY: a pool is not `Sync`, so this is the only thread here, and `work`, which is ours,
+        // does not come back, or not past the gate: see `Source`. So this is the only borrow.
+        work(unsafe { &mut *self.blocks.get() })
     }
 
     /// Takes a place for one value.
@@ -168,10 +175,7 @@ impl<T, S: Source, P: Policy> ObjectPool<T, S, P> {
         if size_of::<T>() == 0 {
             return Ok(NonNull::dangling());
         }
-        // SAFETY: a pool is not `Sync`, and nothing that runs under this borrow comes back here:
-        // a source does not call the pool that it supplies.
-        let blocks = unsafe { &mut *self.blocks.get() };
-        blocks.take(Layout::new::<T>()).map(NonNull::cast)
+        self.run(|blocks| blocks.take(Layout::new::<T>())).map(NonNull::cast)
     }
 
     #[inline(always)]
@@ -189,10 +193,8 @@ impl<T, S: Source, P: Policy> ObjectPool<T, S, P> {
     #[inline(always)]
     unsafe fn give_back(&self, place: NonNull<T>) {
         if size_of::<T>() > 0 {
-            // SAFETY: as in `take`.
-            let blocks = unsafe { &mut *self.blocks.get() };
             // SAFETY: as the caller promises.
-            unsafe { blocks.give_back(place.cast(), Layout::new::<T>()) };
+            self.run(|blocks| unsafe { blocks.give_back(place.cast(), Layout::new::<T>()) });
         }
     }
 }

@@ -43,11 +43,17 @@ use crate::{AllocError, poison};
 /// # Safety
 ///
 /// Implementors uphold the *Guarantees* of every method. Their methods do not unwind, and do not
-/// call the allocator that they supply.
+/// call, directly or indirectly, the allocator that they supply, unless
+/// [`MAY_REENTER`](Self::MAY_REENTER) says that they might.
 pub unsafe trait Source {
     /// Is reserving cheap, so that strategies should reserve more than they need now, and commit it
     /// as they grow?
     const RESERVES_AHEAD: bool = false;
+
+    /// Might a method call the allocator that this source supplies? Then every call of a
+    /// [`Local`](crate::Local) or an [`ObjectPool`](crate::ObjectPool) over it makes sure that it
+    /// does not; it aborts the program if it does.
+    const MAY_REENTER: bool = false;
 
     /// Lends a region.
     ///

@@ -17,8 +17,9 @@ use crate::layout::granule::GRANULE_SIZE;
 /// What cannot be had whole is asked for by halves. An upstream that returns too few or misaligned
 /// bytes breaks its own contract; its block is given back and counts as a failure.
 ///
-/// An upstream must not allocate, directly or indirectly, from the very allocator that it
-/// supplies.
+/// An upstream must not allocate, directly or indirectly (by a hook of its own, for one), from the
+/// very allocator that it supplies. [`Local`](crate::Local) and
+/// [`ObjectPool`](crate::ObjectPool) abort the program where one does; a lock waits for ever.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Upstream<A> {
     allocator: A,
@@ -57,6 +58,9 @@ fn layout_of(size: usize) -> Result<Layout, AllocError> {
 // deallocated or `allocator` is dropped, wherever `allocator` moves. Its size lies between the
 // requested and the returned one, so the layout of the size fits it.
 unsafe impl<A: Allocator> Source for Upstream<A> {
+    // `A` is anybody's.
+    const MAY_REENTER: bool = true;
+
     fn reserve(&self, least: usize, wanted: usize) -> Result<Region, AllocError> {
         let mut size = wanted.max(least);
         loop {

@@ -37,6 +37,10 @@ pub unsafe trait Strategy {
     /// Who is told what happens inside.
     type Hook: Hook;
 
+    /// Might a call come back to this strategy before it is done? See
+    /// [`Source::MAY_REENTER`](crate::Source::MAY_REENTER).
+    const MAY_REENTER: bool;
+
     /// How many bytes a block for `layout` really takes, or `None` if no block is ever large
     /// enough. A pure function: monotone in the size, and the extent of an extent is itself.
     fn extent(layout: Layout) -> Option<usize>;

@@ -293,6 +293,8 @@ impl<S: Source, P: Policy, H: Hook> BestFit<S, P, H> {
 unsafe impl<S: Source, P: Policy, H: Hook> Strategy for BestFit<S, P, H> {
     type Hook = H;
 
+    const MAY_REENTER: bool = S::MAY_REENTER;
+
     fn extent(layout: Layout) -> Option<usize> {
         extent(layout.size(), layout.align())
     }

@@ -126,6 +126,8 @@ unsafe impl<const SIZE: usize, S: Source, P: Policy, H: Hook> Strategy
 {
     type Hook = H;
 
+    const MAY_REENTER: bool = S::MAY_REENTER;
+
     fn extent(layout: Layout) -> Option<usize> {
         match layout.size() {
             0 => Some(0),
