@@ -111,6 +111,9 @@ impl Hook for NoHook {
 
 /// Where the events of one call wait; `()` or [`Events`].
 pub trait Record: Default + sealed::Sealed {
+    /// Is anything kept?
+    #[doc(hidden)]
+    const KEEPS: bool;
     /// Adds what `event` makes, or counts it as lost.
     #[doc(hidden)]
     fn push(&mut self, event: impl FnOnce() -> Event);
@@ -123,6 +126,7 @@ pub trait Record: Default + sealed::Sealed {
 }
 
 impl Record for () {
+    const KEEPS: bool = false;
     #[inline(always)]
     fn push(&mut self, _: impl FnOnce() -> Event) {}
     #[inline(always)]
@@ -147,6 +151,7 @@ impl Events {
 }
 
 impl Record for Events {
+    const KEEPS: bool = true;
     fn push(&mut self, event: impl FnOnce() -> Event) {
         if let Some(place) = self.events.get_mut(self.count) {
             *place = Some(event());

@@ -54,14 +54,20 @@ fn best_fit_tells_of_blocks_regions_and_what_it_cuts_and_joins() {
 
 #[test]
 fn fixed_size_tells_of_blocks_and_chunks() {
-    use EventKind::{Allocate, Free, Refill};
+    use EventKind::{Allocate, Free, Refill, Release};
     let recorder = Recorder::default();
     let pool =
         Local::new(FixedSize::<64, _, DefaultPolicy, _>::with_hook(OsPages::new(), &recorder));
     let block = pool.allocate(LAYOUT).unwrap();
-    // SAFETY: allocated above, and freed once.
-    unsafe { pool.deallocate(block.cast(), LAYOUT) };
-    assert_eq!(recorder.kinds(), [Refill, Allocate, Free]);
+    let larger = Layout::new::<[u64; 8]>();
+    // SAFETY: allocated above, and grown and freed once each.
+    unsafe {
+        pool.grow(block.cast(), LAYOUT, larger).unwrap();
+        pool.deallocate(block.cast(), larger);
+    }
+    assert_eq!(recorder.kinds(), [Refill, Allocate, Free, Allocate, Free]);
+    drop(pool);
+    assert_eq!(recorder.kinds(), [Release]);
 }
 
 /// Allocates from the heap that it watches, three times.

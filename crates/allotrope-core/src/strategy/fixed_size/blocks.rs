@@ -22,7 +22,7 @@ use core::iter;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
-use crate::hook::{Delivery, Event, EventKind, Hook, Log, NoHook};
+use crate::hook::{Delivery, Event, EventKind, Hook, Log, NoHook, Record};
 use crate::layout::uniform::{blocks_in, blocks_per_chunk, chunk_size};
 use crate::source::Source;
 use crate::source::chunks::{Chunk, Chunks, HEAD_SIZE, Wish};
@@ -216,6 +216,25 @@ impl<B: Shape, S: Source, P: Policy, H: Hook> Blocks<B, S, P, H> {
     /// How many bytes are held.
     pub(crate) fn bytes_held(&self) -> usize {
         self.chunks.bytes_held()
+    }
+
+    /// Notes that a block serves another layout from now on.
+    pub(super) fn note_resize(&mut self, block: NonNull<u8>, old: Layout, new: Layout) {
+        self.log.push(|| Self::event(EventKind::Free, block, old));
+        self.log.push(|| Self::event(EventKind::Allocate, block, new));
+    }
+
+    /// Notes that all chunks are given back.
+    pub(super) fn note_release(&mut self) {
+        if !H::Record::KEEPS {
+            // Nobody would hear of it: the chunks need not be walked.
+            return;
+        }
+        for head in self.heads() {
+            // SAFETY: heads in the list are ours and initialized.
+            let size = unsafe { head.as_ref() }.size;
+            self.log.push(|| Event::internal(EventKind::Release, head.addr().get(), size));
+        }
     }
 
     pub(crate) fn take_events(&mut self) -> Delivery<H> {

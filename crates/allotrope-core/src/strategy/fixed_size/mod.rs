@@ -111,6 +111,20 @@ impl<const SIZE: usize, S: Source, P: Policy, H: Hook> FixedSize<SIZE, S, P, H> 
         self.blocks.source()
     }
 
+    /// A block serves every layout that it is large enough for, or none.
+    fn resize(
+        &mut self,
+        start: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<[u8]>, AllocError> {
+        if !Self::serves(new) {
+            return Err(AllocError);
+        }
+        self.blocks.note_resize(start, old, new);
+        Ok(NonNull::slice_from_raw_parts(start, Self::BLOCK_SIZE))
+    }
+
     /// Does a block of this size serve `layout`?
     #[inline(always)]
     const fn serves(layout: Layout) -> bool {
@@ -165,8 +179,7 @@ unsafe impl<const SIZE: usize, S: Source, P: Policy, H: Hook> Strategy
         if old.size() == 0 {
             return self.allocate(new);
         }
-        let block = NonNull::slice_from_raw_parts(start, Self::BLOCK_SIZE);
-        if Self::serves(new) { Ok(block) } else { Err(AllocError) }
+        self.resize(start, old, new)
     }
 
     unsafe fn shrink(
@@ -180,8 +193,7 @@ unsafe impl<const SIZE: usize, S: Source, P: Policy, H: Hook> Strategy
             unsafe { self.deallocate(start, old) };
             return Ok(dangling(new));
         }
-        let block = NonNull::slice_from_raw_parts(start, Self::BLOCK_SIZE);
-        if Self::serves(new) { Ok(block) } else { Err(AllocError) }
+        self.resize(start, old, new)
     }
 
     fn reset(&mut self) {
@@ -215,6 +227,13 @@ unsafe impl<const SIZE: usize, S: Source, P: Policy, H: Hook> Strategy
     #[inline(always)]
     fn take_events(&mut self) -> Delivery<H> {
         self.blocks.take_events()
+    }
+}
+
+impl<const SIZE: usize, S: Source, P: Policy, H: Hook> Drop for FixedSize<SIZE, S, P, H> {
+    fn drop(&mut self) {
+        self.blocks.note_release();
+        self.blocks.take_events().deliver();
     }
 }
 
