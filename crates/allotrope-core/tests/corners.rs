@@ -45,7 +45,7 @@ fn buffers_of_any_length_and_alignment_serve_what_they_have_room_for() {
         for len in 0..=300 {
             let heap = Local::new(BestFit::new(Buffer::new(&mut bytes[start..start + len])));
             let served = heap.allocate(layout(16, 16)).is_ok();
-            assert!(served || len < 16 + 8 + 15 + 7, "{start} {len}");
+            assert!(served || len < 40, "{start} {len}");
             assert!(!served || len >= 16 + 8, "{start} {len}");
             assert_eq!(heap.check_invariants(), Ok(()));
         }

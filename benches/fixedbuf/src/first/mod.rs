@@ -1,7 +1,7 @@
 //! The first best fit of this project, frozen: later ones are held against it.
 //!
-//! It is `allotrope_core::BestFit` as it was when it first packed tighter than every peer, cut down
-//! to what one buffer needs: no sources, further regions, known zeros, hooks or checks. The files
+//! It is `allotrope_core::BestFit` as it was when it first packed as tightly as its prototype, cut
+//! down to what one buffer needs: no sources, further regions, known zeros, hooks or checks. The files
 //! beside this one were copied then, and nothing but a broken build is a reason to touch them.
 
 mod area;
