@@ -17,7 +17,7 @@ use crate::shell;
 use crate::workspace::{Package, Workspace};
 
 /// The libraries that must say `#![no_std]`.
-const NO_STD: &[&str] = &["allotrope", "allotrope-core"];
+const NO_STD: &[&str] = &["allotrope", "allotrope-core", "allotrope-sync"];
 
 /// The feature that a library may have for what needs `std`.
 const STD: &str = "std";

@@ -11,10 +11,11 @@ mod share;
 mod source;
 mod strategy;
 
+pub use allotrope_sync::SpinLock;
 pub use error::AllocError;
 pub use hook::{Delivery, Event, EventKind, Events, Hook, NoHook, Record};
 pub use policy::{ClassicPolicy, DefaultPolicy, Policy};
-pub use share::{Local, Locked, ObjectPool, PoolBox, SpinLock};
+pub use share::{Local, Locked, ObjectPool, PoolBox};
 #[cfg(all(feature = "os-pages", target_os = "linux"))]
 pub use source::OsPages;
 #[cfg(feature = "allocator-api2-02")]

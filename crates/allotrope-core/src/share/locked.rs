@@ -4,9 +4,10 @@ use core::alloc::{GlobalAlloc, Layout};
 use core::fmt;
 use core::ptr::{self, NonNull};
 
+use allotrope_sync::SpinLock;
 use lock_api::{Mutex, RawMutex};
 
-use super::{SpinLock, best_fit_methods, strategy_methods};
+use super::{best_fit_methods, strategy_methods};
 use crate::api::impl_allocator;
 use crate::{AllocError, BestFit, Broken, Hook, Policy, Source, Span, Strategy};
 

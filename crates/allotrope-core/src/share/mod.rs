@@ -7,12 +7,10 @@ mod gate;
 mod local;
 mod locked;
 mod object_pool;
-mod spin;
 
 pub use local::Local;
 pub use locked::Locked;
 pub use object_pool::{ObjectPool, PoolBox};
-pub use spin::SpinLock;
 
 /// The methods that an allocator over a strategy has, each a call of the strategy's through
 /// `self.run`, which borrows or locks it.

@@ -1,11 +1,10 @@
 //! A lock that needs no operating system: it waits by trying again.
 
-use core::hint;
-use core::sync::atomic::{AtomicBool, Ordering};
-
+use crate::facade::atomic::{AtomicBool, Ordering};
+use crate::facade::{const_fn, constant, hint};
 use lock_api::{GuardSend, RawMutex};
 
-/// A spin lock, for [`Locked`](crate::Locked) where there is no operating system to wait with.
+/// A spin lock, for where there is no operating system to wait with.
 ///
 /// A thread that waits keeps its processor busy, and one that is interrupted while it has the lock
 /// keeps all others waiting; where there is an operating system, a lock that sleeps is better. It
@@ -23,11 +22,20 @@ pub struct SpinLock {
     is_locked: AtomicBool,
 }
 
+impl SpinLock {
+    const_fn! {
+        /// A lock that nobody holds.
+        pub fn new() -> Self {
+            Self { is_locked: AtomicBool::new(false) }
+        }
+    }
+}
+
 // SAFETY: `lock` and `try_lock` return a guard only after the swap found the flag down and
 // put it up, which one thread does at a time until `unlock` puts it down.
 unsafe impl RawMutex for SpinLock {
     #[allow(clippy::declare_interior_mutable_const, reason = "lock_api makes locks from this")]
-    const INIT: Self = Self { is_locked: AtomicBool::new(false) };
+    const INIT: Self = constant!(Self::new());
 
     type Guard = GuardSend;
 
@@ -60,7 +68,7 @@ unsafe impl RawMutex for SpinLock {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     extern crate std;
     use super::*;

@@ -1,0 +1,88 @@
+//! The synchronization primitives that this workspace is written against.
+//!
+//! Concurrent code imports atomics, cells and threads from here and from nowhere else. A normal
+//! build gets `core`'s types; `RUSTFLAGS="--cfg loom"` swaps in `loom`'s, which explore every
+//! interleaving. No other file asks whether `loom` is running, with one exception: constructors,
+//! which are `const` in a normal build and cannot be in `loom`'s. [`const_fn`] writes those.
+//!
+//! The API is `loom`'s where the two differ: [`cell::UnsafeCell`] hands out its pointer to a
+//! closure, so that `loom` sees when an access begins and ends.
+
+#[cfg(loom)]
+pub use loom::{hint, sync::atomic, thread};
+
+/// See the [module documentation](self).
+#[cfg(loom)]
+pub mod cell {
+    pub use loom::cell::UnsafeCell;
+}
+
+#[cfg(not(loom))]
+pub use core::{hint, sync::atomic};
+
+/// See the [module documentation](self).
+#[cfg(not(loom))]
+pub mod cell {
+    /// [`core::cell::UnsafeCell`] behind `loom`'s interface.
+    #[derive(Debug)]
+    #[repr(transparent)]
+    pub struct UnsafeCell<T>(core::cell::UnsafeCell<T>);
+
+    impl<T> UnsafeCell<T> {
+        /// A cell that holds `value`.
+        #[inline(always)]
+        pub const fn new(value: T) -> Self {
+            Self(core::cell::UnsafeCell::new(value))
+        }
+
+        /// Calls `access` with a pointer through which it may only read.
+        #[inline(always)]
+        pub fn with<R>(&self, access: impl FnOnce(*const T) -> R) -> R {
+            access(self.0.get())
+        }
+
+        /// Calls `access` with a pointer through which it may write.
+        #[inline(always)]
+        pub fn with_mut<R>(&self, access: impl FnOnce(*mut T) -> R) -> R {
+            access(self.0.get())
+        }
+    }
+}
+
+/// A function that is `const` in a normal build, and is not under `loom`.
+#[cfg(not(loom))]
+#[macro_export]
+macro_rules! const_fn {
+    ($(#[$meta:meta])* $visibility:vis fn $($rest:tt)*) => {
+        $(#[$meta])* $visibility const fn $($rest)*
+    };
+}
+/// A function that is `const` in a normal build, and is not under `loom`.
+#[cfg(loom)]
+#[macro_export]
+macro_rules! const_fn {
+    ($(#[$meta:meta])* $visibility:vis fn $($rest:tt)*) => {
+        $(#[$meta])* $visibility fn $($rest)*
+    };
+}
+pub use const_fn;
+
+/// A constant that a trait asks for, of a type that has none under `loom`: there it does not
+/// compile once somebody uses it.
+#[cfg(not(loom))]
+#[macro_export]
+macro_rules! constant {
+    ($value:expr) => {
+        $value
+    };
+}
+/// A constant that a trait asks for, of a type that has none under `loom`: there it does not
+/// compile once somebody uses it.
+#[cfg(loom)]
+#[macro_export]
+macro_rules! constant {
+    ($value:expr) => {
+        panic!("loom's types are not made in constants")
+    };
+}
+pub use constant;

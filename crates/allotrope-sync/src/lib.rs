@@ -1,0 +1,14 @@
+//! What the threads of allotrope share: locks, lock-free structures, and thread slots.
+//!
+//! Everything here is written against the [`facade`], so that `loom` explores the structures as
+//! they are shipped: `cargo loom` runs the models in `tests/`.
+#![no_std]
+
+#[cfg(feature = "std")]
+extern crate std;
+
+#[doc(hidden)]
+pub mod facade;
+mod spin;
+
+pub use spin::SpinLock;
