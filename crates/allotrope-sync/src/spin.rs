@@ -15,8 +15,12 @@ use lock_api::{GuardSend, RawMutex};
 ///
 /// # Orderings
 ///
-/// The swap that takes the lock is `Acquire`, the store that opens it `Release`: what one holder
-/// wrote is visible to the next. The read in between only decides when to try again.
+/// The exchange that takes the lock is `Acquire`, the store that opens it `Release`: what one holder
+/// wrote is visible to the next. An exchange that fails, and the reads while the lock is taken, only
+/// decide when to try again.
+///
+/// A swap would do, too, but one that fails writes: `loom` does not know in which order that and the
+/// store that opens the lock are, and lets the waiting thread wait for ever.
 #[derive(Debug, Default)]
 pub struct SpinLock {
     is_locked: AtomicBool,
@@ -31,8 +35,8 @@ impl SpinLock {
     }
 }
 
-// SAFETY: `lock` and `try_lock` return a guard only after the swap found the flag down and
-// put it up, which one thread does at a time until `unlock` puts it down.
+// SAFETY: `lock` and `try_lock` return a guard only after the exchange found the flag down
+// and put it up, which one thread does at a time until `unlock` puts it down.
 unsafe impl RawMutex for SpinLock {
     #[allow(clippy::declare_interior_mutable_const, reason = "lock_api makes locks from this")]
     const INIT: Self = constant!(Self::new());
@@ -53,8 +57,9 @@ unsafe impl RawMutex for SpinLock {
 
     #[inline]
     fn try_lock(&self) -> Option<GuardSend> {
-        let was_locked = self.is_locked.swap(true, Ordering::Acquire);
-        (!was_locked).then(GuardSend::new)
+        let taken =
+            self.is_locked.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed);
+        taken.is_ok().then(GuardSend::new)
     }
 
     #[inline]
