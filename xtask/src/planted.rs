@@ -19,11 +19,10 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::planted::patch::Patch;
-use crate::planted::trial::{Outcome, Trial};
+use crate::trial::{Outcome, Trial};
 use crate::workspace::Workspace;
 
 mod patch;
-mod trial;
 
 /// Where the bugs are listed.
 const LIST: &str = "crates/allotrope-conformance/planted.toml";

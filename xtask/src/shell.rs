@@ -1,7 +1,7 @@
 //! Starting other programs: every command line is printed before it runs, and a failure is one
 //! sentence that says what failed.
 
-use std::io::{self, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -64,6 +64,33 @@ pub fn capture(command: &mut Command) -> Result<String, String> {
         return Err(format!("`{line}` failed ({status})"));
     }
     String::from_utf8(stdout).map_err(|_| format!("`{line}` wrote something that is not UTF-8"))
+}
+
+/// Runs `command`, its output going where ours goes, and returns what it wrote to its standard
+/// output.
+///
+/// # Errors
+///
+/// It cannot be started, fails, or writes something that is not UTF-8.
+pub fn tee(command: &mut Command) -> Result<String, String> {
+    let line = command_line(command);
+    println!("$ {line}");
+    let mut child = command
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|error| cannot_start(&program(command), &error))?;
+    let mut output = String::new();
+    let cannot_read = |error: io::Error| format!("the output of `{line}` cannot be read: {error}");
+    if let Some(stdout) = child.stdout.take() {
+        for text in BufReader::new(stdout).lines() {
+            let text = text.map_err(cannot_read)?;
+            println!("{text}");
+            output.push_str(&text);
+            output.push('\n');
+        }
+    }
+    let status = child.wait().map_err(cannot_read)?;
+    if status.success() { Ok(output) } else { Err(format!("`{line}` failed ({status})")) }
 }
 
 /// Refuses arguments where a command takes none.

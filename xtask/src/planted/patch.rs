@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::trial::Outcome;
+use crate::trial::Outcome;
 
 /// An entry of the list.
 #[derive(Debug, Deserialize)]

@@ -140,12 +140,16 @@ fn kill_group(child: &mut Child) -> io::Result<()> {
     child.wait().map(drop)
 }
 
+/// How many tests libtest says have passed.
+pub fn tests_passed(log: &str) -> usize {
+    let counts = log.lines().filter_map(|line| line.strip_prefix("test result: ok. "));
+    counts.filter_map(|line| line.split(' ').next()?.parse::<usize>().ok()).sum()
+}
+
 /// Reads libtest's and cargo's words.
 fn judge(status: ExitStatus, log: &str) -> Outcome {
     if status.success() {
-        let counts = log.lines().filter_map(|line| line.strip_prefix("test result: ok. "));
-        let tests = counts.filter_map(|line| line.split(' ').next()?.parse::<usize>().ok()).sum();
-        return Outcome::Passed { tests };
+        return Outcome::Passed { tests: tests_passed(log) };
     }
     let failed = |line: &str| {
         Some(line.strip_prefix("test ")?.strip_suffix(" ... FAILED")?.trim().to_string())

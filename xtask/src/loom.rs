@@ -1,0 +1,142 @@
+//! `cargo xtask loom`, in short `cargo loom`: every interleaving of the models.
+//!
+//! The models are the integration tests called `loom_*` of the libraries. They exist under `--cfg
+//! loom` only, and an empty test passes: so the flag is added here to whatever `RUSTFLAGS` hold,
+//! and a target in which nothing ran is a failure.
+
+use std::env;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::shell;
+use crate::trial::tests_passed;
+use crate::workspace::Workspace;
+
+/// How the integration tests with models are called.
+const PREFIX: &str = "loom_";
+
+/// How long all models together may run, built as they are, on two processors.
+const BUDGET: Duration = Duration::from_secs(5 * 60);
+
+/// The flag that swaps `loom`'s types in.
+const FLAG: [&str; 2] = ["--cfg", "loom"];
+
+/// An integration test with models.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Target {
+    package: String,
+    test: String,
+}
+
+/// Runs the command; arguments restrict it to the targets, or else to the models, whose name
+/// contains one of them.
+pub fn run(arguments: &[String]) -> Result<(), String> {
+    let workspace = Workspace::load()?;
+    let targets = targets(&workspace)?;
+    let mut build = cargo_test(&workspace);
+    for target in &targets {
+        build.args(["--package", &target.package]);
+    }
+    shell::run(build.args(["--test", "loom_*", "--no-run"]))?;
+
+    let start = Instant::now();
+    let mut ran = 0;
+    let mut failures = Vec::new();
+    for target in &targets {
+        match run_target(&workspace, target, arguments) {
+            Ok(0) if arguments.is_empty() => failures.push(format!("{target} has no model in it")),
+            Ok(models) => ran += models,
+            Err(error) => failures.push(format!("{target}: {error}")),
+        }
+    }
+    let time = start.elapsed();
+    println!("\n{ran} models of {} targets in {:.1} s", targets.len(), time.as_secs_f64());
+    if !failures.is_empty() {
+        return Err(failures.join("; "));
+    }
+    if ran == 0 {
+        return Err(format!("no model's name contains {}", arguments.join(" or ")));
+    }
+    if time > BUDGET {
+        return Err(format!("the models may take {} s", BUDGET.as_secs()));
+    }
+    Ok(())
+}
+
+/// Every target with models.
+///
+/// # Errors
+///
+/// There is none.
+fn targets(workspace: &Workspace) -> Result<Vec<Target>, String> {
+    let all = workspace.libraries().flat_map(|library| {
+        let tests = library.tests().filter(|test| test.starts_with(PREFIX));
+        tests.map(|test| Target { package: library.name.clone(), test: test.to_string() })
+    });
+    let targets: Vec<Target> = all.collect();
+    if targets.is_empty() {
+        return Err(format!("no library has an integration test called `{PREFIX}*`"));
+    }
+    Ok(targets)
+}
+
+/// Runs the models of `target` that `filters` select, and says how many there were.
+///
+/// # Errors
+///
+/// A model fails.
+fn run_target(workspace: &Workspace, target: &Target, filters: &[String]) -> Result<usize, String> {
+    let mut command = cargo_test(workspace);
+    command.args(["--package", &target.package, "--test", &target.test]);
+    if !filters.iter().any(|filter| target.test.contains(filter)) {
+        command.arg("--").args(filters);
+    }
+    let output = shell::tee(&mut command)?;
+    Ok(tests_passed(&output))
+}
+
+/// `cargo test` of models: in a target folder of its own, since the flags are others, optimized,
+/// since there are many interleavings.
+fn cargo_test(workspace: &Workspace) -> Command {
+    let mut command = workspace.command("cargo");
+    let (name, flags) = flags();
+    command
+        .env(name, flags)
+        .env("CARGO_TARGET_DIR", workspace.target.join("loom"))
+        .env("CARGO_PROFILE_TEST_OPT_LEVEL", "2")
+        .env("CARGO_PROFILE_TEST_DEBUG", "line-tables-only")
+        .arg("test");
+    command
+}
+
+/// The variable from which cargo takes the compiler's flags, and its value with [`FLAG`] added.
+fn flags() -> (&'static str, String) {
+    // Cargo reads only the first of these that is set.
+    match env::var("CARGO_ENCODED_RUSTFLAGS") {
+        Ok(others) => ("CARGO_ENCODED_RUSTFLAGS", added(&others, "\x1f")),
+        Err(_) => ("RUSTFLAGS", added(&env::var("RUSTFLAGS").unwrap_or_default(), " ")),
+    }
+}
+
+fn added(others: &str, separator: &str) -> String {
+    let others = (!others.is_empty()).then_some(others);
+    others.into_iter().chain(FLAG).collect::<Vec<_>>().join(separator)
+}
+
+impl std::fmt::Display for Target {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{} of {}", self.test, self.package)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_flag_is_added_to_those_that_are_set() {
+        assert_eq!(added("", " "), "--cfg loom");
+        assert_eq!(added("-D warnings", " "), "-D warnings --cfg loom");
+        assert_eq!(added("-D\x1fwarnings", "\x1f"), "-D\x1fwarnings\x1f--cfg\x1floom");
+    }
+}
