@@ -31,8 +31,8 @@ pub fn size(file: &Path, bytes: u64) -> Option<String> {
         .then(|| format!("{}: {bytes} bytes, but no file exceeds {LARGEST_FILE}", file.display()))
 }
 
-/// Nobody but the facade asks `cfg(loom)`; constructors that are `const` without `loom`, and test
-/// modules that do not run under it, are the exceptions.
+/// Nobody but the facade asks `cfg(loom)`; constructors that are `const` without `loom`, files that
+/// it switches as a whole, and test modules that do not run under it, are the exceptions.
 fn only_the_facade_asks_for_loom(file: &Path, text: &str) -> Vec<String> {
     let in_facade =
         file.components().any(|part| FACADE.iter().any(|name| part.as_os_str() == *name));
@@ -44,7 +44,9 @@ fn only_the_facade_asks_for_loom(file: &Path, text: &str) -> Vec<String> {
         |line: &str| line.contains("cfg") && contains_word(line, "loom") && !is_comment(line);
     let excepted = |after: &[&str]| {
         let item = after.iter().find(|line| !line.starts_with("#[") && !is_comment(line));
-        item.is_some_and(|line| line.contains("fn new"))
+        item.is_some_and(|line| {
+            line.contains("fn new") || (contains_word(line, "mod") && line.ends_with(';'))
+        })
     };
     let places = lines.iter().enumerate().filter(|(index, line)| {
         asks(line) && !contains_word(line, "test") && !excepted(&lines[index + 1..])
@@ -129,6 +131,14 @@ mod tests {
             "#[cfg(not(loom))]\n/// An empty list.\n#[inline]\npub const fn new() {}\n";
         assert!(broken(FILE, constructor).is_empty());
         assert!(broken(FILE, "#[cfg(all(test, not(loom)))]\nmod tests {}\n").is_empty());
+    }
+
+    #[test]
+    fn whole_files_may_be_switched_by_loom() {
+        let file =
+            "#[cfg(any(not(feature = \"std\"), loom))]\n#[path = \"none.rs\"]\npub mod some;\n";
+        assert!(broken(FILE, file).is_empty());
+        assert_eq!(broken(FILE, "#[cfg(loom)]\nmod some {\n").len(), 1);
     }
 
     #[test]
