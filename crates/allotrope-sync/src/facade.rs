@@ -9,7 +9,7 @@
 //! closure, so that `loom` sees when an access begins and ends.
 
 #[cfg(loom)]
-pub use loom::{hint, sync::atomic, thread};
+pub use loom::{hint, lazy_static, sync::atomic, thread};
 
 /// See the [module documentation](self).
 #[cfg(loom)]
@@ -66,6 +66,42 @@ macro_rules! const_fn {
     };
 }
 pub use const_fn;
+
+/// An array each element of which `$value` makes afresh: in a constant, but under `loom`.
+#[cfg(not(loom))]
+#[macro_export]
+macro_rules! array_of {
+    ($value:expr; $len:expr) => {
+        [const { $value }; $len]
+    };
+}
+/// An array each element of which `$value` makes afresh: in a constant, but under `loom`.
+#[cfg(loom)]
+#[macro_export]
+macro_rules! array_of {
+    ($value:expr; $len:expr) => {
+        core::array::from_fn::<_, { $len }, _>(|_| $value)
+    };
+}
+pub use array_of;
+
+/// A static that is there from the start; under `loom`, from its first use in each execution.
+#[cfg(not(loom))]
+#[macro_export]
+macro_rules! process_wide {
+    ($(#[$meta:meta])* static $name:ident: $type:ty = $value:expr;) => {
+        $(#[$meta])* static $name: $type = $value;
+    };
+}
+/// A static that is there from the start; under `loom`, from its first use in each execution.
+#[cfg(loom)]
+#[macro_export]
+macro_rules! process_wide {
+    ($(#[$meta:meta])* static $name:ident: $type:ty = $value:expr;) => {
+        $crate::facade::lazy_static! { $(#[$meta])* static ref $name: $type = $value; }
+    };
+}
+pub use process_wide;
 
 /// A constant that a trait asks for, of a type that has none under `loom`: there it does not
 /// compile once somebody uses it.

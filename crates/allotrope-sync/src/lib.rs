@@ -9,6 +9,8 @@ extern crate std;
 
 #[doc(hidden)]
 pub mod facade;
+#[doc(hidden)]
+pub mod slots;
 mod spin;
 
 pub use spin::SpinLock;
