@@ -11,6 +11,8 @@ extern crate std;
 pub mod facade;
 #[doc(hidden)]
 pub mod slots;
+mod side_table;
 mod spin;
 
+pub use side_table::{SideTable, Taken};
 pub use spin::SpinLock;
