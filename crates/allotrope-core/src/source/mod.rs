@@ -50,6 +50,9 @@ pub unsafe trait Source {
     /// as they grow?
     const RESERVES_AHEAD: bool = false;
 
+    /// Every region starts at a multiple of this, also one that has grown; a power of two.
+    const REGION_ALIGN: usize = 1;
+
     /// Might a method call the allocator that this source supplies? Then every call of a
     /// [`Local`](crate::Local) or an [`ObjectPool`](crate::ObjectPool) over it makes sure that it
     /// does not; it aborts the program if it does.

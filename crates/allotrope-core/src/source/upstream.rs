@@ -58,6 +58,8 @@ fn layout_of(size: usize) -> Result<Layout, AllocError> {
 // deallocated or `allocator` is dropped, wherever `allocator` moves. Its size lies between the
 // requested and the returned one, so the layout of the size fits it.
 unsafe impl<A: Allocator> Source for Upstream<A> {
+    const REGION_ALIGN: usize = GRANULE_SIZE;
+
     // `A` is anybody's.
     const MAY_REENTER: bool = true;
 

@@ -2,6 +2,8 @@
 
 mod best_fit;
 mod fixed_size;
+#[allow(dead_code, reason = "for the strategies that come next")]
+mod large;
 
 pub use best_fit::{BestFit, Span};
 pub use fixed_size::FixedSize;

@@ -113,6 +113,9 @@ enum Rounding {
 unsafe impl Source for OsPages {
     const RESERVES_AHEAD: bool = cfg!(target_pointer_width = "64");
 
+    // No page is smaller.
+    const REGION_ALIGN: usize = 4096;
+
     fn reserve(&self, least: usize, wanted: usize) -> Result<Region, AllocError> {
         let page_size = Native::page_size();
         let round = |size: usize| match size.checked_next_multiple_of(page_size) {
