@@ -13,6 +13,7 @@ mod loom;
 mod paths;
 mod planted;
 mod rules;
+mod sanitizer;
 mod shell;
 mod test;
 mod trial;

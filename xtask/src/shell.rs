@@ -93,6 +93,17 @@ pub fn tee(command: &mut Command) -> Result<String, String> {
     if status.success() { Ok(output) } else { Err(format!("`{line}` failed ({status})")) }
 }
 
+/// What `rustc -vV` says after `field: `, such as the `host` that it compiles for.
+///
+/// # Errors
+///
+/// It cannot be started, or does not say.
+pub fn rustc_says(mut rustc: Command, field: &str) -> Result<String, String> {
+    let version = capture(rustc.arg("-vV"))?;
+    let value = version.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(": "));
+    value.map(str::to_string).ok_or_else(|| format!("`rustc -vV` says nothing of its {field}"))
+}
+
 /// Refuses arguments where a command takes none.
 ///
 /// # Errors
