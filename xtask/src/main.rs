@@ -16,7 +16,9 @@ mod rules;
 mod sanitizer;
 mod shell;
 mod test;
+mod toolchain;
 mod trial;
+mod tsan;
 mod workspace;
 
 use std::env;
@@ -33,10 +35,12 @@ const COMMANDS: &[Command] = &[
     ("features", "every feature, every pair of features; without `std` nothing of std is linked", features::run),
     ("asan",     "the tests of the libraries under AddressSanitizer (needs a nightly toolchain)", asan::run),
     ("loom",     "every interleaving of the models of what threads share (`loom NAME`: only those)", loom::run),
+    ("tsan",     "the tests of the libraries under ThreadSanitizer, std instrumented too", tsan::run),
     ("foreign",  "what the contract suite finds in other people's crates, as written down there", foreign::run),
     ("planted",  "plants known bugs one at a time: the tests must catch each (`planted NAME`: only those)", planted::run),
     ("compare",  "our allocators against their peers: tables and target/compare/PROGRAM.json", compare::run),
     ("paths",    "the exact instructions of fast paths, held against benches/paths/instructions.txt", paths::run),
+    ("toolchain", "fetches a compiler with the source of its std, which `tsan` needs", toolchain::run),
     ("ci",       "all of the above that a merge depends on, each with its time", ci::run),
 ];
 

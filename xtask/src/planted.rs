@@ -19,6 +19,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::planted::patch::Patch;
+use crate::shell::cannot;
 use crate::trial::{Outcome, Trial};
 use crate::workspace::Workspace;
 
@@ -86,7 +87,7 @@ fn load(workspace: &Workspace) -> Result<Vec<Patch>, String> {
 /// Makes `copy` the same as the workspace, uncommitted changes included.
 ///
 /// A file that is the same already keeps its time, so that cargo rebuilds nothing for it.
-fn mirror(workspace: &Workspace, copy: &Path) -> Result<(), String> {
+pub fn mirror(workspace: &Workspace, copy: &Path) -> Result<(), String> {
     let files = workspace.files()?;
     for file in &files {
         let path = workspace.root.join(file);
@@ -172,8 +173,4 @@ fn print_table(head: [&str; 3], rows: &[[String; 3]]) {
 
 fn read(path: &Path) -> Result<String, String> {
     fs::read_to_string(path).map_err(|error| cannot("read", path, &error))
-}
-
-fn cannot(verb: &str, path: &Path, error: &std::io::Error) -> String {
-    format!("cannot {verb} {}: {error}", path.display())
 }

@@ -126,6 +126,11 @@ pub fn command_line(command: &Command) -> String {
     variables.chain(words).collect::<Vec<_>>().join(" ")
 }
 
+/// What went wrong with the file or folder at `path`, as a sentence.
+pub fn cannot(verb: &str, path: &Path, error: &io::Error) -> String {
+    format!("cannot {verb} {}: {error}", path.display())
+}
+
 fn quoted(word: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_=+/.,:@".contains(&byte);
     if !word.is_empty() && word.bytes().all(is_plain) {

@@ -30,6 +30,6 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
 }
 
 /// What the pattern `*contract*` matches.
-fn is_contract_suite(test: &str) -> bool {
+pub fn is_contract_suite(test: &str) -> bool {
     test.contains("contract")
 }

@@ -29,6 +29,7 @@ pub struct Package {
     /// The name in its manifest.
     pub name: String,
     manifest_path: PathBuf,
+    rust_version: Option<String>,
     /// Each feature, with what it switches on.
     pub features: BTreeMap<String, Vec<String>>,
     targets: Vec<Target>,
@@ -66,6 +67,11 @@ impl Workspace {
         self.packages.iter().filter(move |package| {
             package.manifest_path.starts_with(&crates) && package.library().is_some()
         })
+    }
+
+    /// The oldest compiler that builds every library, where they name one.
+    pub fn oldest_rustc(&self) -> Option<&str> {
+        self.libraries().find_map(|library| library.rust_version.as_deref())
     }
 
     /// The packages that plain `cargo test` tests.

@@ -9,9 +9,9 @@ extern crate std;
 
 #[doc(hidden)]
 pub mod facade;
+mod side_table;
 #[doc(hidden)]
 pub mod slots;
-mod side_table;
 mod spin;
 
 pub use side_table::{SideTable, Taken};
