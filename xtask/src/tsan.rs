@@ -35,8 +35,8 @@ const RACES: &[Race] = &[
     },
     Race {
         file: "crates/allotrope-sync/src/spin.rs",
-        from: "self.is_locked.swap(true, Ordering::Acquire)",
-        to: "self.is_locked.swap(true, Ordering::Relaxed)",
+        from: "compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)",
+        to: "compare_exchange(false, true, Ordering::Relaxed, Ordering::Relaxed)",
         library: "allotrope-sync",
     },
 ];
