@@ -73,15 +73,31 @@ fn what_a_holder_writes_the_next_one_sees() {
     });
 }
 
+/// Two threads that wait let each other go first, for as long as `loom` explores that: few switches
+/// are forced here, and [`two_who_try_and_one_who_waits`] has all of them.
 #[test]
-fn who_only_tries_is_refused_or_counts() {
+fn three_threads_take_turns() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(1);
+    model.check(|| {
+        let guarded = Guarded::new();
+        let others = [(); 2].map(|()| spawn(&guarded, Guarded::lock_and_add_one));
+        guarded.lock_and_add_one();
+        for other in others {
+            other.join().unwrap();
+        }
+        assert_eq!(guarded.count(), 3);
+    });
+}
+
+#[test]
+fn two_who_try_and_one_who_waits() {
     loom::model(|| {
         let guarded = Guarded::new();
-        let other = spawn(&guarded, Guarded::try_to_add_one);
-        let first = guarded.try_to_add_one();
+        let others = [(); 2].map(|()| spawn(&guarded, Guarded::try_to_add_one));
         guarded.lock_and_add_one();
-        let second = other.join().unwrap();
+        let counted = others.map(|other| usize::from(other.join().unwrap()));
         assert!(!guarded.lock.is_locked());
-        assert_eq!(guarded.count(), 1 + usize::from(first) + usize::from(second));
+        assert_eq!(guarded.count(), 1 + counted[0] + counted[1]);
     });
 }
