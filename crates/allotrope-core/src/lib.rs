@@ -8,6 +8,7 @@ mod layout;
 mod poison;
 mod policy;
 mod share;
+mod slab;
 mod source;
 mod strategy;
 

@@ -107,7 +107,7 @@ impl<S: Source, P: Policy> Chunks<S, P> {
         lent.ok_or(AllocError)
     }
 
-    /// Takes a chunk back, and releases its region if it was the last that was lent of it.
+    /// Takes a chunk back. Its region is kept until [`release_unused`](Self::release_unused).
     ///
     /// # Safety
     ///
@@ -119,9 +119,6 @@ impl<S: Source, P: Policy> Chunks<S, P> {
         };
         // SAFETY: the chunk lies in this region, and nobody needs it (caller).
         unsafe { head.give_back(&self.source, chunk) };
-        if head.lent == 0 {
-            self.release_unused();
-        }
     }
 
     /// Takes all chunks back at once. The regions are kept.

@@ -1,12 +1,6 @@
 //! Fixed size: uniform blocks, and the pool of objects over the same.
-//!
-//! | file | is about |
-//! |---|---|
-//! | `blocks.rs` | the algorithm: a list of free blocks, and a frontier |
-//! | `trim.rs` | which chunks nobody uses |
 
 mod blocks;
-mod trim;
 
 pub(crate) use blocks::{Blocks, Shape};
 
