@@ -47,6 +47,7 @@ pub(crate) fn run_case<S: Subject>(
     let run = AssertUnwindSafe(|| {
         script(&mut runner)?;
         runner.free_all()?;
+        settled(subject, &allocator)?;
         refill.map_or(Ok(()), |size| fills_again(&allocator, size))
     });
     let mut result = catch_unwind(run).unwrap_or_else(|payload| Err(unwound(payload)));
@@ -69,6 +70,17 @@ pub(crate) fn run_case<S: Subject>(
         operations,
         upstream_calls: upstream.calls(),
         upstream_refusals: upstream.refusals(),
+    }
+}
+
+/// Checks that nothing is in use of an allocator whose blocks are all freed.
+pub(crate) fn settled<S: Subject>(subject: &S, allocator: &S::Allocator<'_>) -> Result<(), Broken> {
+    match subject.bytes_used(allocator) {
+        None | Some(0) => Ok(()),
+        Some(bytes) => {
+            let detail = format!("all blocks are freed, but {bytes} bytes are in use");
+            Err(Broken::new(Promise::NothingInUse, detail))
+        }
     }
 }
 

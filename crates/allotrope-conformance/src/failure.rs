@@ -7,6 +7,7 @@ use std::fmt;
 
 use crate::operation::Operation;
 use crate::promise::Promise;
+use crate::runner::Tally;
 use crate::upstream::Conditions;
 
 /// What a suite did that found nothing.
@@ -23,6 +24,16 @@ pub struct Report {
     pub refused: u64,
     /// How many calls of the upstream were made to fail.
     pub upstream_refusals: u64,
+}
+
+impl Report {
+    /// Counts a case that ended well or badly.
+    pub(crate) fn add(&mut self, tally: Tally) {
+        self.cases += 1;
+        self.operations += tally.operations;
+        self.served += tally.served;
+        self.refused += tally.refused;
+    }
 }
 
 /// A broken promise.

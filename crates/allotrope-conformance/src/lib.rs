@@ -40,11 +40,30 @@
 //! | sweeps | every alignment with every size ± 64 around every limit; frees, grows and shrinks with every size in the fits range, from the requested to the returned one (of a range longer than 256 a sample of 256); grows and shrinks that change the alignment, beside a hole that fits just so; sizes near `isize::MAX` |
 //! | random | all of these mixed, over an upstream that returns exactly what it was asked for, or more |
 //! | short and failing upstreams | the same over an upstream with a limit, and over one that fails at its first call, its second, … |
-//! | threads | the same from several threads that free each other's blocks ([`Suite::run_shared`]), or with an allocator that moves between threads ([`Suite::run_sent`]) |
+//! | threads | the same from several threads that share one allocator ([`Suite::run_threads`], which [`Suite::run_shared`] includes), or with an allocator that moves between threads ([`Suite::run_sent`]) |
 //!
 //! The suite keeps a *shadow*, a map of the blocks that are handed out, and fills blocks with a
 //! pattern of their own. Blocks longer than 256 bytes are filled and checked at both ends and in
 //! eight places between; that zeroed memory is zero is checked to the last byte.
+//!
+//! # Threads
+//!
+//! Threads that share an allocator play these scenarios, each with a new one and every seed:
+//!
+//! | scenario | what the threads do |
+//! |---|---|
+//! | exchange | everything, at random; blocks change hands through a mailbox |
+//! | pipeline | one allocates; behind a bounded channel another one grows, shrinks and frees |
+//! | heirs of long lives | each ends with blocks in hand, which one that comes later inherits |
+//! | heirs of short lives | the same two thousand times, a few calls each |
+//! | twins | the same calls on two allocators, one of them trivially right ([`Suite::run_twins`]) |
+//!
+//! Each thread has a shadow of its own and every block a pattern of its own, so that whoever was
+//! given another's memory finds another's bytes; at the end all shadows are laid over each other,
+//! everything is freed, the invariants are checked, and nothing may be in use
+//! ([`Suite::bytes_used`]). Threads share nothing else, so that under ThreadSanitizer an ordering
+//! that the allocator owes is not given by the suite. That the upstream is watched by a lock is the
+//! exception: leave [`Suite::only_from_upstream`] off there.
 //!
 //! # A failure
 //!
@@ -93,6 +112,6 @@ pub use failure::{Failure, Report};
 pub use global::AsAllocator;
 pub use operation::Operation;
 pub use promise::Promise;
-pub use subject::{Checked, Made, Subject};
+pub use subject::{Checked, Counted, Made, Subject};
 pub use suite::Suite;
 pub use upstream::{Conditions, TestUpstream};

@@ -48,6 +48,15 @@ pub enum Promise {
     UpstreamCalls,
     /// When the allocator is dropped, everything that the upstream lent comes back.
     NothingLost,
+    /// An allocator that was given back all its blocks has no bytes in use (see
+    /// [`Suite::bytes_used`]).
+    ///
+    /// [`Suite::bytes_used`]: crate::Suite::bytes_used
+    NothingInUse,
+    /// It serves what its twin serves, and refuses the rest (see [`Suite::run_twins`]).
+    ///
+    /// [`Suite::run_twins`]: crate::Suite::run_twins
+    AgreesWithTwin,
     /// The largest block that could be allocated at first can be allocated again after everything
     /// was freed (see [`Suite::fills_again`]).
     ///
@@ -79,6 +88,8 @@ impl Promise {
             Self::UpstreamBounds => "memory beside the upstream's blocks is not written to",
             Self::UpstreamCalls => "the upstream's blocks are given back once, with their layout",
             Self::NothingLost => "everything is given back to the upstream",
+            Self::NothingInUse => "nothing is in use when everything is freed",
+            Self::AgreesWithTwin => "it serves what its twin serves",
             Self::FillsAgain => "the whole memory can be allocated again",
             Self::Invariants => "the allocator's invariants hold",
         }

@@ -6,6 +6,7 @@
 //! the whole heap, so many steps apart that they cost about as much as the calls.
 
 use std::alloc::Layout;
+use std::ops::AddAssign;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -25,6 +26,14 @@ pub(crate) struct Tally {
     pub(crate) operations: u64,
     pub(crate) served: u64,
     pub(crate) refused: u64,
+}
+
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.operations += other.operations;
+        self.served += other.served;
+        self.refused += other.refused;
+    }
 }
 
 /// What a runner runs against.

@@ -2,13 +2,16 @@
 //!
 //! - [`sweep`] goes through sizes, alignments and sizes of the fits range one by one.
 //! - [`RandomScript`] mixes everything, in phases that fill the allocator and empty it.
+//! - [`Plan`] mixes it too, whatever the allocator answers.
 //! - [`replay`] repeats a list.
 
 #![forbid(unsafe_code)]
 
+mod plan;
 mod random;
 mod sweep;
 
+pub(crate) use plan::Plan;
 pub(crate) use random::RandomScript;
 pub(crate) use sweep::sweep;
 

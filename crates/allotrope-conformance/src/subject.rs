@@ -62,6 +62,13 @@ pub trait Subject {
         let _ = allocator;
         Ok(())
     }
+
+    /// How many bytes are in use of `allocator`, where it can say: none when it was given back all
+    /// its blocks.
+    fn bytes_used(&self, allocator: &Self::Allocator<'_>) -> Option<usize> {
+        let _ = allocator;
+        None
+    }
 }
 
 /// A closure from an upstream to an allocator, as a [`Subject`].
@@ -97,5 +104,36 @@ where
     fn check(&self, allocator: &Self::Allocator<'_>) -> Result<(), String> {
         self.subject.check(allocator)?;
         (self.check)(allocator)
+    }
+
+    fn bytes_used(&self, allocator: &Self::Allocator<'_>) -> Option<usize> {
+        self.subject.bytes_used(allocator)
+    }
+}
+
+/// A [`Subject`] with a closure that says how many bytes are in use.
+#[derive(Clone, Copy, Debug)]
+pub struct Counted<S, C> {
+    pub(crate) subject: S,
+    pub(crate) count: C,
+}
+
+impl<S, C> Subject for Counted<S, C>
+where
+    S: Subject,
+    C: Fn(&S::Allocator<'_>) -> usize,
+{
+    type Allocator<'u> = S::Allocator<'u>;
+
+    fn make<'u>(&self, upstream: &'u TestUpstream) -> Self::Allocator<'u> {
+        self.subject.make(upstream)
+    }
+
+    fn check(&self, allocator: &Self::Allocator<'_>) -> Result<(), String> {
+        self.subject.check(allocator)
+    }
+
+    fn bytes_used(&self, allocator: &Self::Allocator<'_>) -> Option<usize> {
+        Some((self.count)(allocator))
     }
 }

@@ -15,7 +15,7 @@ use crate::promise::{Broken, Promise};
 use crate::runner::Runner;
 use crate::script::{self, RandomScript};
 use crate::settings::Settings;
-use crate::subject::{Checked, Made, Subject};
+use crate::subject::{Checked, Counted, Made, Subject};
 use crate::threads;
 use crate::upstream::{Conditions, TestUpstream};
 
@@ -60,6 +60,15 @@ impl<S: Subject> Suite<S> {
         C: Fn(&S::Allocator<'_>) -> Result<(), String>,
     {
         Suite { subject: Checked { subject: self.subject, check }, settings: self.settings }
+    }
+
+    /// Checks that nothing is in use, by what `count` says, of an allocator that was given back all
+    /// its blocks.
+    pub fn bytes_used<C>(self, count: C) -> Suite<Counted<S, C>>
+    where
+        C: Fn(&S::Allocator<'_>) -> usize,
+    {
+        Suite { subject: Counted { subject: self.subject, count }, settings: self.settings }
     }
 
     /// Sizes at which the allocator changes its ways. Sizes from 64 below to 64 above each are
@@ -122,9 +131,16 @@ impl<S: Subject> Suite<S> {
         self
     }
 
-    /// How many threads [`Suite::run_shared`] uses.
+    /// How many threads run at the same time in [`Suite::run_threads`].
     pub fn threads(mut self, threads: usize) -> Self {
         self.settings.threads = threads.max(1);
+        self
+    }
+
+    /// How many threads follow each other that make a few calls and end, in
+    /// [`Suite::run_threads`].
+    pub fn short_lives(mut self, threads: usize) -> Self {
+        self.settings.short_lives = threads;
         self
     }
 
@@ -275,7 +291,7 @@ impl<S: Subject> Suite<S> {
         steps: usize,
     ) -> Result<Outcome, Box<Failure>> {
         self.case(report, circumstances, &mut |runner| {
-            let mut script = RandomScript::new(runner.settings(), circumstances.0, 0);
+            let mut script = RandomScript::new(runner.settings(), circumstances.0);
             (0..steps).try_for_each(|_| script.step(runner))
         })
     }
@@ -288,10 +304,7 @@ impl<S: Subject> Suite<S> {
     ) -> Result<Outcome, Box<Failure>> {
         let (_, conditions, refill) = circumstances;
         let mut outcome = run_case(&self.subject, &self.settings, conditions, refill, script);
-        report.cases += 1;
-        report.operations += outcome.tally.operations;
-        report.served += outcome.tally.served;
-        report.refused += outcome.tally.refused;
+        report.add(outcome.tally);
         report.upstream_refusals += outcome.upstream_refusals;
         let result = std::mem::replace(&mut outcome.result, Ok(()));
         match result {
@@ -344,22 +357,86 @@ where
     S: Subject,
     for<'u> S::Allocator<'u>: Sync,
 {
-    /// Runs the suite on this thread, then on several threads that share one allocator, pass its
-    /// blocks to each other, and free what others allocated.
+    /// Runs the suite on this thread, then as [`Suite::run_threads`] does.
     ///
     /// # Errors
     ///
     /// The first broken promise. What several threads break has no minimal sequence.
     pub fn run_shared(&self) -> Result<Report, Box<Failure>> {
         let mut report = self.run()?;
+        self.share(&mut report)?;
+        Ok(report)
+    }
+
+    /// Runs only what needs several threads that share one allocator: they pass blocks to each
+    /// other through a mailbox and through bounded channels, grow, shrink and free what others
+    /// allocated, and end with blocks in hand that those who come later inherit, thousands of
+    /// times.
+    ///
+    /// What one thread can break [`Suite::run`] finds as well, and with a minimal sequence.
+    ///
+    /// # Errors
+    ///
+    /// The first broken promise.
+    pub fn run_threads(&self) -> Result<Report, Box<Failure>> {
+        let mut report = Report::default();
+        self.share(&mut report)?;
+        Ok(report)
+    }
+
+    /// As [`Suite::run_threads`], and panics with the failure if there is one.
+    ///
+    /// # Panics
+    ///
+    /// Where [`Suite::run_threads`] returns an error.
+    #[track_caller]
+    pub fn assert_threads(&self) -> Report {
+        self.run_threads().unwrap_or_else(|failure| panic!("{failure}"))
+    }
+
+    /// Makes the same calls, from several threads, on this allocator and on a `twin` that is
+    /// trivially right, such as the same strategy behind a lock, and compares them: what one serves
+    /// the other has to serve, and where both return blocks of the same lengths they have the same
+    /// number of bytes in use (see [`Suite::bytes_used`]).
+    ///
+    /// The settings are those of this suite. The demand has to be one that both can serve: each
+    /// thread has at most [`Suite::max_live`] blocks of [`Suite::max_live_bytes`] bytes in all, to
+    /// which one of [`Suite::max_size`] may come.
+    ///
+    /// # Errors
+    ///
+    /// The first broken promise of either, or [`Promise::AgreesWithTwin`].
+    pub fn run_twins<T>(&self, twin: &Suite<T>) -> Result<Report, Box<Failure>>
+    where
+        T: Subject,
+        for<'u> T::Allocator<'u>: Sync,
+    {
+        let mut report = Report::default();
         for &seed in &self.settings.seeds {
-            let tally = threads::run_shared(&self.subject, &self.settings, seed)?;
-            report.cases += 1;
-            report.operations += tally.operations;
-            report.served += tally.served;
-            report.refused += tally.refused;
+            report.add(threads::run_twins(&self.subject, &twin.subject, &self.settings, seed)?);
         }
         Ok(report)
+    }
+
+    /// As [`Suite::run_twins`], and panics with the failure if there is one.
+    ///
+    /// # Panics
+    ///
+    /// Where [`Suite::run_twins`] returns an error.
+    #[track_caller]
+    pub fn assert_twins<T>(&self, twin: &Suite<T>) -> Report
+    where
+        T: Subject,
+        for<'u> T::Allocator<'u>: Sync,
+    {
+        self.run_twins(twin).unwrap_or_else(|failure| panic!("{failure}"))
+    }
+
+    fn share(&self, report: &mut Report) -> Result<(), Box<Failure>> {
+        for &seed in &self.settings.seeds {
+            report.add(threads::run_shared(&self.subject, &self.settings, seed)?);
+        }
+        Ok(())
     }
 
     /// As [`Suite::run_shared`], and panics with the failure if there is one.
@@ -387,11 +464,7 @@ where
     pub fn run_sent(&self) -> Result<Report, Box<Failure>> {
         let mut report = self.run()?;
         for &seed in &self.settings.seeds {
-            let tally = threads::run_sent(&self.subject, &self.settings, seed)?;
-            report.cases += 1;
-            report.operations += tally.operations;
-            report.served += tally.served;
-            report.refused += tally.refused;
+            report.add(threads::run_sent(&self.subject, &self.settings, seed)?);
         }
         Ok(report)
     }

@@ -7,8 +7,8 @@ mod wrong;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 
-use allotrope_conformance::{Failure, Operation, Promise, Suite};
-use wrong::{Bug, Toy};
+use allotrope_conformance::{Failure, Operation, Promise, Subject, Suite};
+use wrong::{Bug, Shared, SharedBug, Toy};
 
 #[test]
 fn a_right_allocator_is_acquitted() {
@@ -147,15 +147,59 @@ fn a_broken_invariant_is_found() {
 #[test]
 fn threads_that_get_the_same_memory_are_found() {
     let failure = Suite::new(wrong::Racy::new).max_size(1024).run_shared().unwrap_err();
-    let seen = [
-        Promise::Content,
-        Promise::Disjoint,
-        Promise::GrowKeepsContent,
-        Promise::ShrinkKeepsContent,
-        Promise::Zeroed,
-        Promise::FailureKeepsState,
-    ];
-    assert!(seen.contains(&failure.promise), "{failure}");
+    assert!(OVERLAPS.contains(&failure.promise), "{failure}");
+}
+
+/// What two threads see that have the same memory.
+const OVERLAPS: [Promise; 6] = [
+    Promise::Content,
+    Promise::Disjoint,
+    Promise::GrowKeepsContent,
+    Promise::ShrinkKeepsContent,
+    Promise::Zeroed,
+    Promise::FailureKeepsState,
+];
+
+#[test]
+fn a_right_allocator_of_many_threads_is_acquitted() {
+    let report = shared(None).run_shared().unwrap();
+    assert!(report.served > 0, "{report:?}");
+    shared(None).run_twins(&shared(None)).unwrap();
+}
+
+#[test]
+fn a_block_that_two_threads_popped_is_found() {
+    let suite = shared(Some(SharedBug::PopsTwice));
+    suite.run().expect("one thread alone sees nothing wrong");
+    let failure = suite.run_threads().unwrap_err();
+    assert!(OVERLAPS.contains(&failure.promise), "{failure}");
+    assert!(failure.to_string().contains("seed 1"), "{failure}");
+}
+
+#[test]
+fn remote_frees_that_are_lost_are_found() {
+    let suite = shared(Some(SharedBug::LosesRemoteFrees));
+    suite.run().expect("one thread alone sees nothing wrong");
+    let failure = suite.run_threads().unwrap_err();
+    assert_eq!(failure.promise, Promise::NothingInUse, "{failure}");
+}
+
+#[test]
+fn a_request_that_only_the_twin_serves_is_found() {
+    let suite = shared(Some(SharedBug::RefusesNowAndThen));
+    suite.run_shared().expect("no promise forbids to refuse");
+    let failure = suite.run_twins(&shared(None)).unwrap_err();
+    assert_eq!(failure.promise, Promise::AgreesWithTwin, "{failure}");
+}
+
+fn shared(bug: Option<SharedBug>) -> Suite<impl for<'u> Subject<Allocator<'u> = Shared>> {
+    let steps = if cfg!(miri) { 300 } else { 3_000 };
+    Suite::new(move |upstream| Shared::new(upstream, bug))
+        .max_size(2048)
+        .max_align(256)
+        .steps(steps)
+        .short_lives(200)
+        .bytes_used(|shared| shared.bytes_used())
 }
 
 #[test]

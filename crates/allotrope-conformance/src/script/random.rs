@@ -22,12 +22,12 @@ pub(crate) struct RandomScript {
 }
 
 impl RandomScript {
-    /// A script whose blocks are numbered from `first_block`.
-    pub(crate) fn new(settings: &Settings, seed: u64, first_block: u32) -> Self {
+    /// A script whose blocks are numbered from 0.
+    pub(crate) fn new(settings: &Settings, seed: u64) -> Self {
         Self {
             random: Random::new(seed),
             limits: settings.all_limits(),
-            next_block: first_block,
+            next_block: 0,
             phase_left: 0,
             allocations: 0,
         }
@@ -55,7 +55,7 @@ impl RandomScript {
     }
 
     /// A number for the next block.
-    fn number(&mut self) -> u32 {
+    pub(crate) fn number(&mut self) -> u32 {
         let number = self.next_block;
         self.next_block = number.wrapping_add(1);
         number
@@ -70,26 +70,38 @@ impl RandomScript {
         if !full && self.random.chance(self.allocations) {
             return self.allocation(layout);
         }
-        let (block, excess) = (live.number, self.excess(&live));
+        self.change(&live, layout, settings, full)
+    }
+
+    /// A call that frees, shrinks or, unless it is `full`, grows `live`, perhaps to `layout`.
+    pub(crate) fn change(
+        &mut self,
+        live: &Live,
+        layout: Layout,
+        settings: &Settings,
+        full: bool,
+    ) -> Operation {
+        let (block, excess) = (live.number, self.excess(live));
         let zeroed = self.random.chance(25);
         match self.random.below(10) {
             0..6 => Operation::Deallocate { block, excess },
             6..8 if !full => {
-                let layout = self.grown(&live, layout, settings);
+                let layout = self.grown(live, layout, settings);
                 Operation::Grow { block, excess, layout, zeroed }
             }
             _ => {
-                let layout = self.shrunk(&live, layout);
+                let layout = self.shrunk(live, layout);
                 Operation::Shrink { block, excess, layout }
             }
         }
     }
 
-    fn allocation(&mut self, layout: Layout) -> Operation {
+    pub(crate) fn allocation(&mut self, layout: Layout) -> Operation {
         Operation::Allocate { block: self.number(), layout, zeroed: self.random.chance(15) }
     }
 
-    fn layout(&mut self, settings: &Settings) -> Layout {
+    /// A layout to ask for.
+    pub(crate) fn layout(&mut self, settings: &Settings) -> Layout {
         let size = match self.random.below(100) {
             0..35 => self.near_limit(settings),
             35..75 => self.log_uniform(settings.max_size),

@@ -1,5 +1,9 @@
 //! Allocators that are wrong on purpose.
 
+mod shared;
+
+pub use shared::{Shared, SharedBug};
+
 use std::alloc::Layout;
 use std::cell::RefCell;
 use std::ptr::NonNull;
