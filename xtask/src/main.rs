@@ -19,6 +19,7 @@ mod test;
 mod toolchain;
 mod trial;
 mod tsan;
+mod twin;
 mod workspace;
 
 use std::env;

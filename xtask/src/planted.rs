@@ -2,7 +2,7 @@
 //!
 //! `crates/allotrope-conformance/planted.toml` lists one-line patches to the shipped source, each
 //! with the promise that it breaks and the test that must notice. They are applied one at a time,
-//! to a copy of the workspace below the target folder whose builds are incremental:
+//! to a [twin](crate::twin) of the workspace:
 //!
 //! ```text
 //! every patch applies ─▶ every named test passes unpatched ─▶ for each patch: it compiles,
@@ -12,15 +12,13 @@
 //! A bug may loop for ever: a test that does not end within [`TIME_LIMIT`] has caught it.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
 
 use crate::planted::patch::Patch;
-use crate::shell::cannot;
-use crate::trial::{Outcome, Trial};
+use crate::trial::Outcome;
+use crate::twin::{Twin, read};
 use crate::workspace::Workspace;
 
 mod patch;
@@ -52,20 +50,20 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
         return Err(format!("{LIST} has no bug whose name contains {}", arguments.join(" or ")));
     }
 
-    let copy = workspace.target.join("planted").join("workspace");
-    mirror(&workspace, &copy)?;
-    let logs = workspace.target.join("planted").join("logs");
-    fs::create_dir_all(&logs).map_err(|error| cannot("create", &logs, &error))?;
-    pass_unpatched(&workspace, &copy, &logs, &bugs)?;
+    let twin = Twin::new(&workspace, "planted")?;
+    pass_unpatched(&twin, &bugs)?;
 
     let mut rows = Vec::new();
     let mut failures = Vec::new();
     for bug in bugs {
-        let log = logs.join(format!("{}.log", bug.name));
-        let outcome = plant(&workspace, &copy, &log, bug)?;
+        let outcome = plant(&twin, bug)?;
         println!("{}: {outcome}", bug.name);
         if !bug.is_caught_by(&outcome) {
-            failures.push(format!("{} ({outcome}, see {})", bug.name, log.display()));
+            failures.push(format!(
+                "{} ({outcome}, see {})",
+                bug.name,
+                twin.log(&bug.name).display()
+            ));
         }
         rows.push([bug.name.clone(), bug.promise.clone(), outcome.to_string()]);
     }
@@ -84,58 +82,17 @@ fn load(workspace: &Workspace) -> Result<Vec<Patch>, String> {
     }
 }
 
-/// Makes `copy` the same as the workspace, uncommitted changes included.
-///
-/// A file that is the same already keeps its time, so that cargo rebuilds nothing for it.
-pub fn mirror(workspace: &Workspace, copy: &Path) -> Result<(), String> {
-    let files = workspace.files()?;
-    for file in &files {
-        let path = workspace.root.join(file);
-        let bytes = fs::read(&path).map_err(|error| cannot("read", &path, &error))?;
-        let twin = copy.join(file);
-        if fs::read(&twin).is_ok_and(|there| there == bytes) {
-            continue;
-        }
-        if let Some(folder) = twin.parent() {
-            fs::create_dir_all(folder).map_err(|error| cannot("create", folder, &error))?;
-        }
-        fs::write(&twin, bytes).map_err(|error| cannot("write", &twin, &error))?;
-    }
-    let wanted = files.iter().map(|file| copy.join(file)).collect();
-    remove_others(copy, &wanted)
-}
-
-/// Removes what an earlier run copied and the workspace has no longer.
-fn remove_others(folder: &Path, wanted: &BTreeSet<PathBuf>) -> Result<(), String> {
-    let entries = fs::read_dir(folder).map_err(|error| cannot("read", folder, &error))?;
-    for entry in entries {
-        let path = entry.map_err(|error| cannot("read", folder, &error))?.path();
-        if path.is_dir() {
-            remove_others(&path, wanted)?;
-        } else if !wanted.contains(&path) {
-            fs::remove_file(&path).map_err(|error| cannot("remove", &path, &error))?;
-        }
-    }
-    Ok(())
-}
-
 /// A test that fails anyway, or runs nothing, catches nothing.
-fn pass_unpatched(
-    workspace: &Workspace,
-    copy: &Path,
-    logs: &Path,
-    bugs: &[&Patch],
-) -> Result<(), String> {
-    let log = logs.join("unpatched.log");
+fn pass_unpatched(twin: &Twin, bugs: &[&Patch]) -> Result<(), String> {
     let tests: BTreeSet<&str> = bugs.iter().map(|bug| bug.test.as_str()).collect();
     for test in tests {
-        let outcome = trial(workspace, copy, &log, test)?.run(TIME_LIMIT)?;
+        let outcome = twin.trial("unpatched", test)?.run(TIME_LIMIT)?;
         println!("unpatched, `cargo test {test}`: {outcome}");
         if !matches!(outcome, Outcome::Passed { tests: 1.. }) {
             return Err(format!(
                 "without any planted bug, `cargo test {test}` must run tests that pass, but: \
                  {outcome}, see {}",
-                log.display()
+                twin.log("unpatched").display()
             ));
         }
     }
@@ -143,20 +100,9 @@ fn pass_unpatched(
 }
 
 /// Runs the test of `bug` on the patched copy, and takes the patch back.
-fn plant(workspace: &Workspace, copy: &Path, log: &Path, bug: &Patch) -> Result<Outcome, String> {
-    let path = copy.join(&bug.file);
-    let sound = read(&path)?;
-    let broken = bug.apply_to(&sound)?;
-    fs::write(&path, broken).map_err(|error| cannot("write", &path, &error))?;
-    let outcome = trial(workspace, copy, log, &bug.test)?.run(TIME_LIMIT);
-    fs::write(&path, sound).map_err(|error| cannot("write", &path, &error))?;
-    outcome
-}
-
-fn trial(workspace: &Workspace, copy: &Path, log: &Path, test: &str) -> Result<Trial, String> {
-    let target = workspace.target.join("planted").join("target");
-    let file = File::create(log).map_err(|error| cannot("create", log, &error))?;
-    Ok(Trial::new(copy, &target, log, file, test))
+fn plant(twin: &Twin, bug: &Patch) -> Result<Outcome, String> {
+    let broken = bug.apply_to(&twin.read(&bug.file)?)?;
+    twin.with_file(&bug.file, &broken, || twin.trial(&bug.name, &bug.test)?.run(TIME_LIMIT))
 }
 
 fn print_table(head: [&str; 3], rows: &[[String; 3]]) {
@@ -169,8 +115,4 @@ fn print_table(head: [&str; 3], rows: &[[String; 3]]) {
     for [bug, promise, outcome] in rows {
         println!("{bug:<first$}  {promise:<second$}  {outcome}");
     }
-}
-
-fn read(path: &Path) -> Result<String, String> {
-    fs::read_to_string(path).map_err(|error| cannot("read", path, &error))
 }

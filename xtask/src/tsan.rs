@@ -14,9 +14,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::planted::mirror;
 use crate::shell::cannot;
 use crate::toolchain::Toolchain;
+use crate::twin::mirror;
 use crate::workspace::Workspace;
 use crate::{sanitizer, shell, test};
 
