@@ -3,7 +3,10 @@
 //! The models are the integration tests called `loom_*` of the libraries. They exist under `--cfg
 //! loom` only, and an empty test passes: so the flag is added here to whatever `RUSTFLAGS` hold,
 //! and a target in which nothing ran is a failure.
+//!
+//! `--mutants` asks whether the models would notice a weaker ordering: see [`mutants`].
 
+use std::collections::BTreeSet;
 use std::env;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -11,6 +14,9 @@ use std::time::{Duration, Instant};
 use crate::shell;
 use crate::trial::tests_passed;
 use crate::workspace::Workspace;
+
+mod mutants;
+mod mutator;
 
 /// How the integration tests with models are called.
 const PREFIX: &str = "loom_";
@@ -28,23 +34,33 @@ struct Target {
     test: String,
 }
 
-/// Runs the command; arguments restrict it to the targets, or else to the models, whose name
-/// contains one of them.
+/// Runs the command.
 pub fn run(arguments: &[String]) -> Result<(), String> {
     let workspace = Workspace::load()?;
     let targets = targets(&workspace)?;
-    let mut build = cargo_test(&workspace);
-    for target in &targets {
-        build.args(["--package", &target.package]);
+    match arguments.split_first() {
+        Some((first, filters)) if first == "--mutants" => {
+            mutants::run(&workspace, &targets, filters)
+        }
+        _ => run_models(&workspace, &targets, arguments),
+    }
+}
+
+/// Runs the targets, or else the models, whose name contains one of `filters`.
+fn run_models(workspace: &Workspace, targets: &[Target], filters: &[String]) -> Result<(), String> {
+    let mut build = cargo_test(workspace);
+    let packages: BTreeSet<&str> = targets.iter().map(|target| target.package.as_str()).collect();
+    for package in packages {
+        build.args(["--package", package]);
     }
     shell::run(build.args(["--test", "loom_*", "--no-run"]))?;
 
     let start = Instant::now();
     let mut ran = 0;
     let mut failures = Vec::new();
-    for target in &targets {
-        match run_target(&workspace, target, arguments) {
-            Ok(0) if arguments.is_empty() => failures.push(format!("{target} has no model in it")),
+    for target in targets {
+        match run_target(workspace, target, filters) {
+            Ok(0) if filters.is_empty() => failures.push(format!("{target} has no model in it")),
             Ok(models) => ran += models,
             Err(error) => failures.push(format!("{target}: {error}")),
         }
@@ -55,7 +71,7 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
         return Err(failures.join("; "));
     }
     if ran == 0 {
-        return Err(format!("no model's name contains {}", arguments.join(" or ")));
+        return Err(format!("no model's name contains {}", filters.join(" or ")));
     }
     if time > BUDGET {
         return Err(format!("the models may take {} s", BUDGET.as_secs()));
@@ -99,14 +115,21 @@ fn run_target(workspace: &Workspace, target: &Target, filters: &[String]) -> Res
 /// since there are many interleavings.
 fn cargo_test(workspace: &Workspace) -> Command {
     let mut command = workspace.command("cargo");
+    command.envs(environment(workspace)).arg("test");
+    command
+}
+
+/// What makes a `cargo test` one of models.
+fn environment(workspace: &Workspace) -> Vec<(String, String)> {
+    let target = workspace.target.join("loom");
     let (name, flags) = flags();
-    command
-        .env(name, flags)
-        .env("CARGO_TARGET_DIR", workspace.target.join("loom"))
-        .env("CARGO_PROFILE_TEST_OPT_LEVEL", "2")
-        .env("CARGO_PROFILE_TEST_DEBUG", "line-tables-only")
-        .arg("test");
-    command
+    let settings = [
+        (name, flags.as_str()),
+        ("CARGO_TARGET_DIR", &target.display().to_string()),
+        ("CARGO_PROFILE_TEST_OPT_LEVEL", "2"),
+        ("CARGO_PROFILE_TEST_DEBUG", "line-tables-only"),
+    ];
+    settings.map(|(name, value)| (name.to_string(), value.to_string())).into()
 }
 
 /// The variable from which cargo takes the compiler's flags, and its value with [`FLAG`] added.

@@ -39,6 +39,8 @@ pub struct Trial {
     log_path: PathBuf,
     log: File,
     test: String,
+    environment: Vec<(String, String)>,
+    stops_early: bool,
 }
 
 impl Trial {
@@ -51,7 +53,21 @@ impl Trial {
             log_path: log_path.to_path_buf(),
             log,
             test: test.to_string(),
+            environment: Vec::new(),
+            stops_early: false,
         }
+    }
+
+    /// The same with these variables in the environment.
+    pub fn with_environment(mut self, environment: Vec<(String, String)>) -> Self {
+        self.environment = environment;
+        self
+    }
+
+    /// The same, but ended with the first test that fails.
+    pub fn stopped_by_a_failure(mut self) -> Self {
+        self.stops_early = true;
+        self
     }
 
     /// Builds without a limit, then runs for at most `limit`.
@@ -65,12 +81,23 @@ impl Trial {
             return Ok(Outcome::NotCompiled);
         }
         let mut child = self.test(limit).spawn().map_err(cannot_run)?;
-        let Some(status) = wait(&mut child, limit).map_err(cannot_run)? else {
+        let has_failed = || self.stops_early && first_failure(&self.read_log()).is_some();
+        let end = wait(&mut child, limit, has_failed).map_err(cannot_run)?;
+        if !matches!(end, End::Exit(_)) {
             kill_group(&mut child).map_err(cannot_run)?;
-            return Ok(Outcome::TimedOut { limit });
-        };
-        let log = fs::read(&self.log_path).map_err(cannot_run)?;
-        Ok(judge(status, &String::from_utf8_lossy(&log)))
+        }
+        let log = self.read_log();
+        Ok(match end {
+            End::Exit(status) => judge(status, &log),
+            End::Failure => Outcome::Failed { by: first_failure(&log).unwrap_or_default() },
+            End::Limit => Outcome::TimedOut { limit },
+        })
+    }
+
+    /// What was written so far.
+    fn read_log(&self) -> String {
+        let log = fs::read(&self.log_path).unwrap_or_default();
+        String::from_utf8_lossy(&log).into_owned()
     }
 
     /// The command that builds the tests.
@@ -100,6 +127,7 @@ impl Trial {
     /// Where `command` builds, and where its output goes.
     fn redirect(&self, command: &mut Command) {
         command.env("CARGO_TARGET_DIR", &self.target).env("CARGO_TERM_COLOR", "never");
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         match (self.log.try_clone(), self.log.try_clone()) {
             (Ok(first), Ok(second)) => command.stdout(first).stderr(second),
             _ => command.stdout(Stdio::null()).stderr(Stdio::null()),
@@ -107,15 +135,28 @@ impl Trial {
     }
 }
 
-/// Waits for the end of `child`; `None` when it does not come in time.
-fn wait(child: &mut Child, limit: Duration) -> io::Result<Option<ExitStatus>> {
+/// Why there is nothing more to wait for.
+enum End {
+    /// The process has ended.
+    Exit(ExitStatus),
+    /// It runs, and a test has failed.
+    Failure,
+    /// It runs, and its time is over.
+    Limit,
+}
+
+/// Waits for the end of `child`, and asks meanwhile whether a test `has_failed`.
+fn wait(child: &mut Child, limit: Duration, has_failed: impl Fn() -> bool) -> io::Result<End> {
     let start = Instant::now();
     loop {
         if let Some(status) = child.try_wait()? {
-            return Ok(Some(status));
+            return Ok(End::Exit(status));
+        }
+        if has_failed() {
+            return Ok(End::Failure);
         }
         if start.elapsed() > limit {
-            return Ok(None);
+            return Ok(End::Limit);
         }
         thread::sleep(Duration::from_millis(20));
     }
@@ -151,14 +192,19 @@ fn judge(status: ExitStatus, log: &str) -> Outcome {
     if status.success() {
         return Outcome::Passed { tests: tests_passed(log) };
     }
-    let failed = |line: &str| {
-        Some(line.strip_prefix("test ")?.strip_suffix(" ... FAILED")?.trim().to_string())
-    };
     let died = |line: &str| {
         Some(format!("death by signal {}", line.split_once("(signal: ")?.1.trim_end_matches(')')))
     };
-    let by = log.lines().find_map(failed).or_else(|| log.lines().find_map(died));
+    let by = first_failure(log).or_else(|| log.lines().find_map(died));
     Outcome::Failed { by: by.unwrap_or_else(|| status.to_string()) }
+}
+
+/// The test that libtest says has failed first.
+fn first_failure(log: &str) -> Option<String> {
+    let failed = |line: &str| {
+        Some(line.strip_prefix("test ")?.strip_suffix(" ... FAILED")?.trim().to_string())
+    };
+    log.lines().find_map(failed)
 }
 
 impl fmt::Display for Outcome {
@@ -185,7 +231,8 @@ mod tests {
         own_group(&mut command);
         let mut child = command.spawn().unwrap();
         let mut pipe = child.stdout.take().unwrap();
-        assert!(wait(&mut child, Duration::from_millis(100)).unwrap().is_none());
+        let limit = Duration::from_millis(100);
+        assert!(matches!(wait(&mut child, limit, || false).unwrap(), End::Limit));
 
         let start = Instant::now();
         kill_group(&mut child).unwrap();
@@ -193,6 +240,15 @@ mod tests {
         pipe.read_to_end(&mut Vec::new()).unwrap();
 
         assert!(start.elapsed() < Duration::from_secs(30));
+    }
+
+    #[test]
+    fn a_failure_need_not_end_the_process() {
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        let limit = Duration::from_secs(30);
+        assert!(matches!(wait(&mut child, limit, || true).unwrap(), End::Failure));
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 
     #[test]

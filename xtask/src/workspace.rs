@@ -33,6 +33,13 @@ pub struct Package {
     /// Each feature, with what it switches on.
     pub features: BTreeMap<String, Vec<String>>,
     targets: Vec<Target>,
+    dependencies: Vec<Dependency>,
+}
+
+/// What a package names in its manifest.
+#[derive(Debug, Deserialize)]
+struct Dependency {
+    name: String,
 }
 
 /// Something that cargo can build.
@@ -72,6 +79,22 @@ impl Workspace {
     /// The oldest compiler that builds every library, where they name one.
     pub fn oldest_rustc(&self) -> Option<&str> {
         self.libraries().find_map(|library| library.rust_version.as_deref())
+    }
+
+    /// The library whose sources `file` belongs to; `file` is relative to the root.
+    pub fn library_of(&self, file: &Path) -> Option<&Package> {
+        let path = self.root.join(file);
+        let folder = |package: &Package| Some(package.manifest_path.parent()?.join("src"));
+        self.libraries().find(|package| folder(package).is_some_and(|src| path.starts_with(src)))
+    }
+
+    /// Whether `package` is `other`, or uses it, directly or through others.
+    pub fn is_above(&self, package: &Package, other: &Package) -> bool {
+        let is_used = |library: &&Package| {
+            package.id != library.id && package.dependencies.iter().any(|d| d.name == library.name)
+        };
+        package.id == other.id
+            || self.libraries().filter(is_used).any(|library| self.is_above(library, other))
     }
 
     /// The packages that plain `cargo test` tests.
