@@ -1,0 +1,10 @@
+//! The longer story: who owns what, and a page for each structure.
+
+#[doc = include_str!("../docs/ownership.md")]
+pub mod ownership {}
+
+#[doc = include_str!("../docs/slots.md")]
+pub mod slots {}
+
+#[doc = include_str!("../docs/spin_lock.md")]
+pub mod spin_lock {}
