@@ -56,6 +56,9 @@ macro_rules! const_fn {
     ($(#[$meta:meta])* $visibility:vis fn $($rest:tt)*) => {
         $(#[$meta])* $visibility const fn $($rest)*
     };
+    ($(#[$meta:meta])* $visibility:vis unsafe fn $($rest:tt)*) => {
+        $(#[$meta])* $visibility const unsafe fn $($rest)*
+    };
 }
 /// A function that is `const` in a normal build, and is not under `loom`.
 #[cfg(loom)]
@@ -64,23 +67,28 @@ macro_rules! const_fn {
     ($(#[$meta:meta])* $visibility:vis fn $($rest:tt)*) => {
         $(#[$meta])* $visibility fn $($rest)*
     };
+    ($(#[$meta:meta])* $visibility:vis unsafe fn $($rest:tt)*) => {
+        $(#[$meta])* $visibility unsafe fn $($rest)*
+    };
 }
 pub use const_fn;
 
-/// An array each element of which `$value` makes afresh: in a constant, but under `loom`.
+/// An array of as many values as its type says, all made by one expression; constant in a normal
+/// build.
 #[cfg(not(loom))]
 #[macro_export]
 macro_rules! array_of {
-    ($value:expr; $len:expr) => {
-        [const { $value }; $len]
+    ($value:expr) => {
+        [const { $value }; _]
     };
 }
-/// An array each element of which `$value` makes afresh: in a constant, but under `loom`.
+/// An array of as many values as its type says, all made by one expression; constant in a normal
+/// build.
 #[cfg(loom)]
 #[macro_export]
 macro_rules! array_of {
-    ($value:expr; $len:expr) => {
-        core::array::from_fn::<_, { $len }, _>(|_| $value)
+    ($value:expr) => {
+        core::array::from_fn(|_| $value)
     };
 }
 pub use array_of;

@@ -10,9 +10,19 @@ extern crate std;
 pub mod chapters;
 #[doc(hidden)]
 pub mod facade;
+mod growth;
+mod occupancy;
+mod push_list;
 mod side_table;
 pub mod slots;
 mod spin;
+mod tagged_stack;
+mod word;
 
+pub use growth::{Growing, Growth};
+pub use occupancy::{Occupancy, Summary};
+pub use push_list::PushList;
 pub use side_table::{SideTable, Taken};
 pub use spin::SpinLock;
+pub use tagged_stack::{Links, NO_ID, TaggedStack};
+pub use word::Word;

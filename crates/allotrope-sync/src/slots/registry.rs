@@ -54,7 +54,7 @@ impl<const WORDS: usize> Registry<WORDS> {
         /// A registry in which no slot was ever taken.
         pub fn new() -> Self {
             Self {
-                taken: array_of![AtomicUsize::new(0); WORDS],
+                taken: array_of!(AtomicUsize::new(0)),
                 used: AtomicUsize::new(0),
                 orphan: Mutex::from_raw(SpinLock::new(), ()),
             }
