@@ -9,4 +9,5 @@ pub(crate) mod area;
 pub(crate) mod bins;
 pub(crate) mod cover;
 pub(crate) mod granule;
+pub(crate) mod powers;
 pub(crate) mod uniform;

@@ -1,10 +1,12 @@
 //! A source of one region: bytes that the user has.
 
-use core::cell::Cell;
 use core::fmt;
 use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
+
+use allotrope_sync::facade::atomic::{AtomicBool, Ordering};
+use allotrope_sync::facade::const_fn;
 
 use super::{Contents, Region, Source};
 use crate::AllocError;
@@ -30,33 +32,46 @@ use crate::AllocError;
 /// It takes `MaybeUninit<u8>` and not `u8`, because what users leave in their blocks (padding,
 /// for one) may be uninitialized, and `u8`s that are would be undefined behaviour when the
 /// borrow ends.
+///
+/// # Orderings
+///
+/// The flag that says whether the bytes are lent is set with `Acquire` and cleared with `Release`:
+/// who borrows them sees what the borrower before did. To set it is `Release` as well: a thread
+/// that comes too late sees what the one that has the bytes did before it took them, for instance
+/// that it said it would.
 pub struct Buffer<'a> {
     bytes: NonNull<[u8]>,
-    lent: Cell<bool>,
+    lent: AtomicBool,
     borrow: PhantomData<&'a mut [MaybeUninit<u8>]>,
 }
 
-// SAFETY: a buffer is an exclusive borrow of plain bytes, and a flag that only the thread that has
-// the buffer reads.
+// SAFETY: a buffer is an exclusive borrow of plain bytes, which it never accesses.
 unsafe impl Send for Buffer<'_> {}
 
+// SAFETY: threads that share it share an atomic flag, which gives the bytes to one at a time.
+unsafe impl Sync for Buffer<'_> {}
+
 impl<'a> Buffer<'a> {
-    /// The bytes of `bytes` as a source.
-    pub const fn new(bytes: &'a mut [MaybeUninit<u8>]) -> Self {
-        let start = NonNull::new(bytes.as_mut_ptr().cast::<u8>()).unwrap();
-        let bytes = NonNull::slice_from_raw_parts(start, bytes.len());
-        Self { bytes, lent: Cell::new(false), borrow: PhantomData }
+    const_fn! {
+        /// The bytes of `bytes` as a source.
+        pub fn new(bytes: &'a mut [MaybeUninit<u8>]) -> Self {
+            let start = NonNull::new(bytes.as_mut_ptr().cast::<u8>()).unwrap();
+            let bytes = NonNull::slice_from_raw_parts(start, bytes.len());
+            Self { bytes, lent: AtomicBool::new(false), borrow: PhantomData }
+        }
     }
 
-    /// `size` bytes from `start` as a source.
-    ///
-    /// # Safety
-    ///
-    /// The bytes are valid for reads and writes, and accessed by nobody else, for all of `'a`.
-    /// They need not be initialized, and `size` is at most `isize::MAX`.
-    pub const unsafe fn from_raw_parts(start: NonNull<u8>, size: usize) -> Self {
-        let bytes = NonNull::slice_from_raw_parts(start, size);
-        Self { bytes, lent: Cell::new(false), borrow: PhantomData }
+    const_fn! {
+        /// `size` bytes from `start` as a source.
+        ///
+        /// # Safety
+        ///
+        /// The bytes are valid for reads and writes, and accessed by nobody else, for all of
+        /// `'a`. They need not be initialized, and `size` is at most `isize::MAX`.
+        pub unsafe fn from_raw_parts(start: NonNull<u8>, size: usize) -> Self {
+            let bytes = NonNull::slice_from_raw_parts(start, size);
+            Self { bytes, lent: AtomicBool::new(false), borrow: PhantomData }
+        }
     }
 
     /// How many bytes it has.
@@ -69,16 +84,15 @@ impl<'a> Buffer<'a> {
 // lives, and which nobody else may access meanwhile. `lent` sees to it that they are lent once.
 unsafe impl Source for Buffer<'_> {
     fn reserve(&self, least: usize, _: usize) -> Result<Region, AllocError> {
-        if self.lent.get() || self.size() < least {
+        if self.size() < least || self.lent.swap(true, Ordering::AcqRel) {
             return Err(AllocError);
         }
-        self.lent.set(true);
         Ok(Region::new(self.bytes, self.size(), Contents::Unknown))
     }
 
     unsafe fn release(&self, region: Region) {
         debug_assert_eq!(region.bytes(), self.bytes);
-        self.lent.set(false);
+        self.lent.store(false, Ordering::Release);
     }
 }
 

@@ -2,12 +2,16 @@
 
 mod best_fit;
 mod fixed_size;
-#[allow(dead_code, reason = "for the strategies that come next")]
+#[allow(dead_code, reason = "not every strategy uses all of it")]
 mod large;
+mod pool;
+mod shared;
 
 pub use best_fit::{BestFit, Span};
 pub use fixed_size::FixedSize;
 pub(crate) use fixed_size::{Blocks, Shape};
+pub use pool::Pool;
+pub use shared::SharedStrategy;
 
 use core::alloc::Layout;
 use core::fmt;

@@ -1,0 +1,131 @@
+//! What is done to a whole pool: counting, checking, giving back.
+
+use core::ptr;
+
+use allotrope_sync::facade::atomic::Ordering;
+
+use super::chunk::Chunk;
+use super::regions::{Older, Waiting};
+use super::{Class, Pool, Shard};
+use crate::hook::{Event, EventKind, Hook, Record};
+use crate::layout::powers::{Blocks, CLASSES};
+use crate::strategy::Broken;
+use crate::{Policy, Source};
+
+/// How many blocks of a class there are, and how many of them are free.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counts {
+    pub(super) blocks: usize,
+    pub(super) free: usize,
+}
+
+impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
+    /// The blocks of `class`.
+    pub(super) fn count(&self, class: usize) -> Counts {
+        let mut counts = Counts::default();
+        for id in self.classes[class].all.iter(&Older(&self.regions)) {
+            counts.blocks += self.blocks_of(class).map_or(0, Blocks::count);
+            counts.free += self.regions.chunk(id).occupancy().free();
+        }
+        counts
+    }
+
+    fn blocks_of(&self, class: usize) -> Option<Blocks> {
+        Chunk::blocks_of(class, self.regions.chunk_size())
+    }
+
+    /// Does nobody have a block in this chunk, which has a class?
+    fn is_unused(&self, chunk: Chunk<'_>, class: usize) -> bool {
+        self.blocks_of(class).is_some_and(|blocks| chunk.occupancy().free() == blocks.count())
+    }
+
+    /// Forgets all shards' words, and which chunks wait or have a class.
+    fn forget(&mut self) {
+        for current in self.shards.iter_mut().flat_map(|Shard { current }| current) {
+            current.store(ptr::null_mut(), Ordering::Relaxed);
+        }
+        for Class { ready, all } in &mut self.classes {
+            ready.clear();
+            all.clear();
+        }
+    }
+
+    /// Makes every chunk spare.
+    pub(super) fn reset_all(&mut self) {
+        self.forget();
+        self.regions.forget_spare();
+        let regions = &self.regions;
+        for (_, chunk) in regions.chunks() {
+            // SAFETY: the pool is borrowed mutably, and nobody keeps a block of it (caller).
+            unsafe { chunk.clear() };
+            regions.keep_spare(chunk);
+        }
+    }
+
+    /// Gives back what nobody uses: whole regions, the chunks at the end of a region, and the
+    /// pages inside of other chunks.
+    pub(super) fn trim_all(&mut self, record: &mut H::Record) {
+        self.forget();
+        self.regions.forget_spare();
+        for (_, chunk) in self.regions.chunks() {
+            if chunk.class().is_some_and(|class| self.is_unused(chunk, class)) {
+                let (start, size) = (chunk.start().addr().get(), self.regions.chunk_size());
+                record.push(|| Event::internal(EventKind::Release, start, size));
+                // SAFETY: the pool is borrowed mutably, and nobody has a block in the chunk.
+                unsafe { chunk.clear() };
+            }
+        }
+        self.regions.give_back_spare();
+        let Pool { regions, classes, .. } = self;
+        for (_, chunk) in regions.chunks() {
+            let Some(class) = chunk.class() else {
+                regions.keep_spare(chunk);
+                continue;
+            };
+            classes[class].all.push(chunk.id(), &Older(regions));
+            // SAFETY: the pool is borrowed mutably.
+            if unsafe { chunk.summarize() } {
+                classes[class].ready.push(chunk.id(), &Waiting(regions));
+            }
+        }
+    }
+
+    /// Tells of all chunks that they go with the pool.
+    pub(super) fn note_release(&mut self, record: &mut H::Record) {
+        if H::Record::KEEPS {
+            let size = self.regions.chunk_size();
+            for (_, chunk) in self.regions.chunks().filter(|(_, chunk)| chunk.class().is_some()) {
+                let start = chunk.start().addr().get();
+                record.push(|| Event::internal(EventKind::Release, start, size));
+            }
+        }
+    }
+
+    /// Checks what must hold while no call is under way.
+    pub(super) fn check(&self) -> Result<(), Broken> {
+        let mut known = 0;
+        for class in 0..CLASSES {
+            for id in self.classes[class].all.iter(&Older(&self.regions)) {
+                let chunk = self.regions.chunk(id);
+                let require = |holds: bool, invariant| match holds {
+                    true => Ok(()),
+                    false => Err(Broken { invariant, address: chunk.start().addr().get() }),
+                };
+                require(chunk.class() == Some(class), "a chunk in a list has the list's class")?;
+                let occupancy = chunk.occupancy();
+                let (held, raised) = occupancy.state();
+                require(held || !raised, "a chunk that may have a free block is held")?;
+                let Some(blocks) = self.blocks_of(class) else { continue };
+                for (number, word) in occupancy.words().iter().enumerate() {
+                    let free = word.free();
+                    require(free & !blocks.bits(number) == 0, "only blocks are free")?;
+                    require(free == 0 || occupancy.is_raised(number), "free blocks are found")?;
+                }
+                known += 1;
+            }
+        }
+        let all = self.regions.chunks().filter(|(_, chunk)| chunk.class().is_some()).count();
+        let invariant = "every chunk with a class is in its list";
+        if known == all { Ok(()) } else { Err(Broken { invariant, address: 0 }) }
+    }
+}

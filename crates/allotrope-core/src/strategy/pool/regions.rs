@@ -1,0 +1,319 @@
+//! The regions of a pool, cut into chunks by any thread.
+//!
+//! ```text
+//! table │ 0 │ 1 │ – │ …
+//!         └──▶ │ head │ gap │ chunk 0 │ chunk 1 │ chunk 2 │      never cut      │ rest │
+//!                           └ multiple of the chunk size  ▲ cut
+//!
+//! number of a chunk │ region: 6 bits │ place in the region: 26 bits │
+//! ```
+//!
+//! All chunks of a pool have one size, chosen by its first region; so an address tells its chunk.
+//! A chunk is committed before it is cut, so that a source that refuses loses nothing; that two
+//! threads commit the same one does no harm.
+//!
+//! # Invariants
+//!
+//! 1. A region that is in the table stays there until the pool is borrowed mutably or dropped.
+//! 2. Chunks below `cut` are committed. Each has a class and is in the list of it, is in the stack
+//!    of spare chunks, or is in the hands of a call, which [`Growth`] counts.
+//! 3. Who has popped a spare chunk, or moved `cut` over a chunk, has it to itself.
+//!
+//! # Orderings
+//!
+//! - A region is stored in the table with `Release` and loaded with `Acquire`: its head is there.
+//! - `cut` moves with `Release` and is read with `Acquire`: who finds that nothing is left to cut
+//!   sees that those who cut have said so ([`Growth`]).
+//! - The chunk size is `Relaxed`: it is set once, before there is a chunk.
+
+use core::marker::PhantomData;
+use core::ops::Range;
+use core::ptr::{self, NonNull};
+
+use allotrope_sync::facade::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+use allotrope_sync::facade::{array_of, const_fn};
+use allotrope_sync::{Growth, Links, PushList, TaggedStack, Word};
+
+use super::chunk::Chunk;
+use crate::layout::powers::{MAX_CHUNK, chunk_size_in};
+use crate::source::{Region, Source, release_clean};
+use crate::{AllocError, Policy, poison};
+
+/// How many regions a pool has at most.
+pub(super) const MAX_REGIONS: usize = 64;
+const PLACE_BITS: u32 = 26;
+const MAX_CHUNKS: usize = (1 << PLACE_BITS) - 1;
+
+/// All regions of a pool.
+#[derive(Debug)]
+pub(super) struct Regions<S: Source, P> {
+    pub(super) source: S,
+    pub(super) table: [AtomicPtr<RegionHead>; MAX_REGIONS],
+    /// Zero until there is a region; what the source says, unless it reserves ahead.
+    pub(super) chunk_size: AtomicUsize,
+    growth: Growth,
+    pub(super) spare: TaggedStack,
+    policy: PhantomData<fn() -> P>,
+}
+
+/// What stands at the start of a region.
+#[derive(Debug)]
+pub(super) struct RegionHead {
+    pub(super) region: Region,
+    /// Where its first chunk lies.
+    first: NonNull<u8>,
+    /// How many it has room for.
+    chunks: usize,
+    /// How many have been cut.
+    cut: AtomicU32,
+}
+
+/// A region's head takes as many bytes at most, wherever the region starts.
+const HEAD_SIZE: usize = size_of::<RegionHead>() + align_of::<RegionHead>();
+
+/// Links of chunks that wait, or are spare.
+pub(super) struct Waiting<'p, S: Source, P>(pub(super) &'p Regions<S, P>);
+
+impl<S: Source, P: Policy> Links for Waiting<'_, S, P> {
+    fn link(&self, id: u32) -> &AtomicU32 {
+        self.0.chunk(id).links().0
+    }
+}
+
+/// Links of the chunks of a class.
+pub(super) struct Older<'p, S: Source, P>(pub(super) &'p Regions<S, P>);
+
+impl<S: Source, P: Policy> Links for Older<'_, S, P> {
+    fn link(&self, id: u32) -> &AtomicU32 {
+        self.0.chunk(id).links().1
+    }
+}
+
+impl<S: Source, P: Policy> Regions<S, P> {
+    /// The size of chunks where there is room enough.
+    pub(super) const BEST: usize =
+        if P::CHUNK_SIZE < MAX_CHUNK { P::CHUNK_SIZE } else { MAX_CHUNK };
+
+    /// Chunks smaller than this are of no use.
+    const LEAST: usize = {
+        let least = (2 * (Chunk::HEAD_SIZE + 4 * size_of::<Word>())).next_power_of_two();
+        let least = if least < 256 { 256 } else { least };
+        if least < Self::BEST { least } else { Self::BEST }
+    };
+
+    const_fn! {
+        pub(super) fn new(source: S) -> Self {
+            Self {
+                source,
+                table: array_of!(AtomicPtr::new(ptr::null_mut())),
+                chunk_size: AtomicUsize::new(0),
+                growth: Growth::new(),
+                spare: TaggedStack::new(),
+                policy: PhantomData,
+            }
+        }
+    }
+
+    /// Where the regions come from.
+    pub(super) const fn source(&self) -> &S {
+        &self.source
+    }
+
+    /// The size of all chunks; zero if there is none yet.
+    ///
+    /// A source that reserves ahead lends regions that are always large enough for the best size,
+    /// which is a constant then.
+    #[inline(always)]
+    pub(super) fn chunk_size(&self) -> usize {
+        if S::RESERVES_AHEAD { Self::BEST } else { self.chunk_size.load(Ordering::Relaxed) }
+    }
+
+    /// Is any thread just adding memory?
+    pub(super) fn grows(&self) -> bool {
+        self.growth.is_under_way()
+    }
+
+    /// The chunk with this number, which was cut.
+    #[inline]
+    pub(super) fn chunk(&self, id: u32) -> Chunk<'_> {
+        self.chunk_at((id >> PLACE_BITS) as usize, id as usize % (1 << PLACE_BITS))
+    }
+
+    /// The chunk at `place` in region `region`, which was cut.
+    #[inline]
+    pub(super) fn chunk_at(&self, region: usize, place: usize) -> Chunk<'_> {
+        let head = self.table[region].load(Ordering::Acquire);
+        // SAFETY: the chunk was cut, so its region is in the table (invariant 1), and the chunk in
+        // it.
+        let start = unsafe { (*head).first.add(place * self.chunk_size()) };
+        // SAFETY: it was cut; the region stays for as long as `self` is borrowed.
+        unsafe { Chunk::from_head(start.cast()) }
+    }
+
+    /// A chunk of free blocks of `class`, in `list` already, that the caller holds.
+    pub(super) fn add(&self, class: usize, list: &PushList) -> Option<Chunk<'_>> {
+        // A source that might call this pool would wait for itself.
+        let _adding = (!S::MAY_REENTER).then(|| self.growth.begin());
+        loop {
+            let size = self.chunk_size();
+            if size > 0 {
+                let blocks = Chunk::blocks_of(class, size)?;
+                let publish = |chunk: Chunk<'_>| {
+                    // SAFETY: invariant 3; all chunks have this size.
+                    unsafe { chunk.fill(class, blocks, size) };
+                    list.push(chunk.id(), &Older(self));
+                };
+                if let Some(chunk) = self.take_spare(publish).or_else(|| self.cut(publish)) {
+                    return Some(chunk);
+                }
+            }
+            self.add_region().ok()?;
+        }
+    }
+
+    /// Gets the first region before anything else asks the source: one that lends all it has once
+    /// would else lend it for a single large block.
+    pub(super) fn come_first(&self) {
+        if self.heads().next().is_none() {
+            // Where there is none to be had, there may be one for the block.
+            let _ = self.add_region();
+        }
+    }
+
+    fn take_spare(&self, publish: impl Fn(Chunk<'_>)) -> Option<Chunk<'_>> {
+        let _adding = self.growth.begin();
+        let chunk = self.chunk(self.spare.pop(&Waiting(self))?);
+        publish(chunk);
+        Some(chunk)
+    }
+
+    /// Cuts a chunk from a region that has one left.
+    fn cut(&self, publish: impl Fn(Chunk<'_>)) -> Option<Chunk<'_>> {
+        self.heads().find_map(|(number, head)| {
+            loop {
+                let place = head.cut.load(Ordering::Acquire);
+                if place as usize == head.chunks {
+                    return None;
+                }
+                let start = self.commit(head, place as usize).ok()?;
+                let _adding = self.growth.begin();
+                let mine = head.cut.compare_exchange(
+                    place,
+                    place + 1,
+                    Ordering::Release,
+                    Ordering::Relaxed,
+                );
+                if mine.is_ok() {
+                    let id = (number as u32) << PLACE_BITS | place;
+                    // SAFETY: the chunk is committed, and this thread's alone (invariant 3).
+                    let chunk = unsafe { Chunk::cut(start, id) };
+                    publish(chunk);
+                    return Some(chunk);
+                }
+            }
+        })
+    }
+
+    /// Makes the chunk at `place` usable, and returns where it is.
+    fn commit(&self, head: &RegionHead, place: usize) -> Result<NonNull<u8>, AllocError> {
+        let size = self.chunk_size();
+        // SAFETY: the region is on loan, and the chunk lies in it.
+        unsafe { self.source.commit(&head.region, head.range_of(place, size)) }?;
+        // SAFETY: the region has room for the chunk.
+        Ok(unsafe { head.first.add(place * size) })
+    }
+
+    /// The regions in the table, with their numbers.
+    pub(super) fn heads(&self) -> impl Iterator<Item = (usize, &RegionHead)> {
+        self.table.iter().enumerate().filter_map(|(number, place)| {
+            // SAFETY: a head in the table is initialized, and invariant 1.
+            Some((number, unsafe { place.load(Ordering::Acquire).as_ref() }?))
+        })
+    }
+
+    #[cold]
+    fn add_region(&self) -> Result<(), AllocError> {
+        let known = self.chunk_size();
+        let least = if known > 0 { known } else { Self::LEAST };
+        let wanted = if S::RESERVES_AHEAD {
+            P::RESERVE_SIZE
+        } else {
+            let held = self.bytes_held();
+            (16 * Self::BEST).max(held.min(P::GROWTH_SIZE)).max(held / 4)
+        };
+        // Its start may lie anywhere, and the first chunk's may not.
+        let least = least * 2 + HEAD_SIZE;
+        let region = self.source.reserve(least, wanted.saturating_add(Self::BEST).max(least))?;
+        match self.adopt(region) {
+            Ok(()) => Ok(()),
+            Err(region) => {
+                // SAFETY: the region is on loan, and nobody knows of it.
+                unsafe { release_clean(&self.source, region) };
+                Err(AllocError)
+            }
+        }
+    }
+
+    /// Puts a region into the table, or gives it back.
+    fn adopt(&self, region: Region) -> Result<(), Region> {
+        let start = region.start();
+        let gap = start.align_offset(align_of::<RegionHead>());
+        let head_end = gap + size_of::<RegionHead>();
+        let Some(room) = region.size().checked_sub(head_end) else { return Err(region) };
+        let Some(size) = self.agree_on_size(room) else { return Err(region) };
+        let until_first = (start.addr().get() + head_end).wrapping_neg() & (size - 1);
+        let chunks = (room.saturating_sub(until_first) / size).min(MAX_CHUNKS);
+        // SAFETY: the head lies in the region, which is on loan.
+        let committed = chunks > 0 && unsafe { self.source.commit(&region, gap..head_end) }.is_ok();
+        if !committed {
+            return Err(region);
+        }
+        // SAFETY: as above.
+        let place = unsafe { start.add(gap) }.cast::<RegionHead>();
+        // SAFETY: the first chunk lies in the region.
+        let first = unsafe { start.add(head_end + until_first) };
+        poison::unpoison(place.cast(), size_of::<RegionHead>());
+        // SAFETY: the head's place is committed, aligned, and nobody else's.
+        unsafe { place.write(RegionHead { region, first, chunks, cut: AtomicU32::new(0) }) };
+        let stored = self.table.iter().any(|entry| {
+            let empty = ptr::null_mut();
+            let order = (Ordering::Release, Ordering::Relaxed);
+            entry.compare_exchange(empty, place.as_ptr(), order.0, order.1).is_ok()
+        });
+        // SAFETY: if it is in no table, nobody else knows of the head just written.
+        if stored { Ok(()) } else { Err(unsafe { place.read() }.region) }
+    }
+
+    /// The size of all chunks: that of the first region, which has as much room.
+    fn agree_on_size(&self, room: usize) -> Option<usize> {
+        if S::RESERVES_AHEAD {
+            return Some(Self::BEST);
+        }
+        let size = chunk_size_in(room, Self::BEST, Self::LEAST)?;
+        let relaxed = Ordering::Relaxed;
+        Some(self.chunk_size.compare_exchange(0, size, relaxed, relaxed).err().unwrap_or(size))
+    }
+
+    /// How many bytes have been cut, heads included.
+    pub(super) fn bytes_held(&self) -> usize {
+        self.heads().map(|(_, head)| size_of::<RegionHead>() + head.cut() * self.chunk_size()).sum()
+    }
+}
+
+impl RegionHead {
+    /// How many chunks have been cut.
+    pub(super) fn cut(&self) -> usize {
+        self.cut.load(Ordering::Acquire) as usize
+    }
+
+    /// Says how many chunks have been cut, while the pool is borrowed mutably.
+    pub(super) fn set_cut(&self, chunks: usize) {
+        self.cut.store(chunks as u32, Ordering::Relaxed);
+    }
+
+    /// Where the chunk at `place` lies in the region, if chunks have `size` bytes.
+    pub(super) fn range_of(&self, place: usize, size: usize) -> Range<usize> {
+        let first = self.first.addr().get() - self.region.start().addr().get();
+        first + place * size..first + (place + 1) * size
+    }
+}

@@ -1,0 +1,237 @@
+//! How a block is found, and how it finds its way back.
+//!
+//! ```text
+//! shard's word ─▶ shard's chunk ─▶ chunk that waits ─▶ new chunk ─▶ any block at all ─▶ Err
+//! ```
+//!
+//! Only the first step is taken often, and all it touches is what the shard has to itself, but for
+//! blocks that other threads free.
+//!
+//! # Orderings
+//!
+//! A shard's word is replaced with `AcqRel` and read with `Acquire`: the chunk that it lies in is
+//! ready, and whoever takes a chunk out sees so, too. To move it to another word of the same chunk
+//! is `Release` for those who read it.
+
+use core::alloc::Layout;
+use core::ptr::NonNull;
+
+use allotrope_sync::Word;
+use allotrope_sync::facade::atomic::{AtomicPtr, Ordering};
+use allotrope_sync::facade::hint;
+
+use super::chunk::Chunk;
+use super::regions::{Older, Waiting};
+use super::{Pool, SHARDS};
+use crate::hook::{Event, EventKind, Hook, Record};
+use crate::layout::powers::block_size;
+use crate::{AllocError, Policy, Source, poison};
+
+impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
+    /// Takes a block of `class` for `layout`.
+    #[inline(always)]
+    pub(super) fn take(
+        &self,
+        shard: usize,
+        class: usize,
+        layout: Layout,
+        record: &mut H::Record,
+    ) -> Result<NonNull<u8>, AllocError> {
+        let block = match self.take_from_word(shard, class) {
+            Some(block) => block,
+            None => self.take_elsewhere(shard, class, record)?,
+        };
+        poison::unpoison(block, block_size(class));
+        record.push(|| Self::event(EventKind::Allocate, block, class, layout));
+        Ok(block)
+    }
+
+    /// Takes a block back.
+    ///
+    /// # Safety
+    ///
+    /// It is a block of this pool's, of `class`, that nobody uses any more.
+    #[inline(always)]
+    pub(super) unsafe fn put(
+        &self,
+        block: NonNull<u8>,
+        class: usize,
+        layout: Layout,
+        record: &mut H::Record,
+    ) {
+        poison::poison(block, block_size(class));
+        record.push(|| Self::event(EventKind::Free, block, class, layout));
+        // SAFETY: as the caller promises.
+        let chunk = unsafe { Chunk::around(block, self.regions.chunk_size()) };
+        let (number, bit) = chunk.place_of(class, block);
+        // SAFETY: the block's word is one of the chunk's.
+        if unsafe { chunk.word(number).as_ref() }.put(bit) {
+            self.raise(chunk, number, class);
+        }
+    }
+
+    pub(super) fn event(
+        kind: EventKind,
+        block: NonNull<u8>,
+        class: usize,
+        layout: Layout,
+    ) -> Event {
+        Event { kind, address: block.addr().get(), layout, extent: block_size(class) }
+    }
+
+    #[inline(always)]
+    fn take_from_word(&self, shard: usize, class: usize) -> Option<NonNull<u8>> {
+        let word = NonNull::new(self.current(shard, class).load(Ordering::Acquire))?;
+        // SAFETY: a shard's word is one of a chunk of this pool's.
+        let bit = unsafe { word.as_ref() }.take()?;
+        let chunk = self.chunk_of(word);
+        Some(chunk.block(class, chunk.number_of(word), bit))
+    }
+
+    #[inline(always)]
+    pub(super) fn current(&self, shard: usize, class: usize) -> &AtomicPtr<Word> {
+        &self.shards[shard % SHARDS].current[class]
+    }
+
+    #[inline(always)]
+    pub(super) fn chunk_of(&self, word: NonNull<Word>) -> Chunk<'_> {
+        // SAFETY: the words that we know of lie in chunks of this pool's.
+        unsafe { Chunk::around(word, self.regions.chunk_size()) }
+    }
+
+    /// Tells a chunk that its word `number` is no longer empty.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn raise(&self, chunk: Chunk<'_>, number: usize, class: usize) {
+        if chunk.occupancy().raise(number) {
+            self.classes[class].ready.push(chunk.id(), &Waiting(&self.regions));
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn take_elsewhere(
+        &self,
+        shard: usize,
+        class: usize,
+        record: &mut H::Record,
+    ) -> Result<NonNull<u8>, AllocError> {
+        let take = |chunk: Chunk<'_>| {
+            let (number, bit) = chunk.occupancy().take()?;
+            Some((number, chunk.block(class, number, bit)))
+        };
+        match self.search(shard, class, record, take) {
+            Some(block) => Ok(block),
+            None => self.take_anywhere(class).ok_or(AllocError),
+        }
+    }
+
+    /// Looks for what `take` takes from a chunk: in the shard's own, in those that wait, and in new
+    /// ones. The chunk where it is found is the shard's from then on.
+    pub(super) fn search<R>(
+        &self,
+        shard: usize,
+        class: usize,
+        record: &mut H::Record,
+        take: impl Fn(Chunk<'_>) -> Option<(usize, R)>,
+    ) -> Option<R> {
+        let current = self.current(shard, class);
+        let old = current.load(Ordering::Acquire);
+        if let Some(word) = NonNull::new(old) {
+            let chunk = self.chunk_of(word);
+            if let Some((number, taken)) = take(chunk) {
+                let word = chunk.word(number).as_ptr();
+                // Where this fails, another thread has given the shard something to take from.
+                let order = (Ordering::Release, Ordering::Relaxed);
+                let _ = current.compare_exchange(old, word, order.0, order.1);
+                return Some(taken);
+            }
+        }
+        loop {
+            let chunk = self.next_chunk(class, record)?;
+            let Some((number, taken)) = take(chunk) else {
+                self.let_go(chunk, class);
+                continue;
+            };
+            let word = chunk.word(number).as_ptr();
+            if let Some(old) = NonNull::new(current.swap(word, Ordering::AcqRel)) {
+                self.let_go(self.chunk_of(old), class);
+            }
+            return Some(taken);
+        }
+    }
+
+    /// A chunk that waits for a shard, or a new one; the caller holds it.
+    fn next_chunk(&self, class: usize, record: &mut H::Record) -> Option<Chunk<'_>> {
+        let Pool { regions, classes, .. } = self;
+        if let Some(id) = classes[class].ready.pop(&Waiting(regions)) {
+            return Some(regions.chunk(id));
+        }
+        let chunk = regions.add(class, &classes[class].all)?;
+        let (start, size) = (chunk.start().addr().get(), regions.chunk_size());
+        record.push(|| Event::internal(EventKind::Refill, start, size));
+        Some(chunk)
+    }
+
+    /// Holds a chunk no longer: it waits for another shard if it may have a free block.
+    fn let_go(&self, chunk: Chunk<'_>, class: usize) {
+        if !chunk.occupancy().give_up() {
+            self.classes[class].ready.push(chunk.id(), &Waiting(&self.regions));
+        }
+    }
+
+    /// Takes a block of `class` wherever there is one. `None` only if at some moment there was
+    /// none: it has looked twice, and nothing was put anywhere in between.
+    #[cold]
+    pub(super) fn take_anywhere(&self, class: usize) -> Option<NonNull<u8>> {
+        // Most often it is in the chunk of some other shard.
+        for shard in 0..SHARDS {
+            let word = NonNull::new(self.current(shard, class).load(Ordering::Acquire));
+            let chunk = word.map(|word| self.chunk_of(word));
+            if let Some(chunk) = chunk
+                && let Some((number, bit)) = chunk.occupancy().take()
+            {
+                return Some(chunk.block(class, number, bit));
+            }
+        }
+        loop {
+            let grows = self.regions.grows();
+            let first = match self.look(class) {
+                Look::Taken(block) => return Some(block),
+                Look::Empty { puts } => puts,
+            };
+            match self.look(class) {
+                Look::Taken(block) => return Some(block),
+                Look::Empty { puts } if puts == first && !grows => return None,
+                Look::Empty { .. } => hint::spin_loop(),
+            }
+        }
+    }
+
+    /// Takes the first block that is free in any chunk of `class`, or says how many times a block
+    /// was put into one.
+    fn look(&self, class: usize) -> Look {
+        let mut all_puts = 0_u32;
+        for id in self.classes[class].all.iter(&Older(&self.regions)) {
+            let chunk = self.regions.chunk(id);
+            for (number, word) in chunk.occupancy().words().iter().enumerate() {
+                let (free, puts) = word.look();
+                if free != 0
+                    && let Some(bit) = word.take()
+                {
+                    return Look::Taken(chunk.block(class, number, bit));
+                }
+                all_puts = all_puts.wrapping_add(puts);
+            }
+        }
+        Look::Empty { puts: all_puts }
+    }
+}
+
+/// What one look at all words of a class has found.
+enum Look {
+    /// A block, which was taken.
+    Taken(NonNull<u8>),
+    /// No block. How often one was put, by all words together.
+    Empty { puts: u32 },
+}
