@@ -3,6 +3,8 @@
 //! To add one: implement [`Pool`], and add it to `for_each_pool!`, or to `for_each_shared_pool!`
 //! if threads may share it.
 
+use std::vec::Drain;
+
 /// What the pools hold.
 pub type Object = [u64; 8];
 
@@ -21,7 +23,23 @@ pub trait Pool {
     fn get(&self, v: u64) -> Self::Item<'_>;
     /// Puts an object back.
     fn put<'a>(&'a self, item: Self::Item<'a>);
+
+    /// Takes [`BATCH`] objects out and writes their first words: in one call where the pool has
+    /// one for it, else one after the other. No pool crate among the peers has such a call.
+    #[inline(always)]
+    fn get_batch<'a>(&'a self, v: u64, items: &mut Vec<Self::Item<'a>>) {
+        items.extend((v..v + BATCH as u64).map(|v| self.get(v)));
+    }
+
+    /// Puts these objects back: in one call where the pool has one for it.
+    #[inline(always)]
+    fn put_batch<'a>(&'a self, items: Drain<'_, Self::Item<'a>>) {
+        items.for_each(|item| self.put(item));
+    }
 }
+
+/// How many objects a call takes where many are taken at once.
+pub const BATCH: usize = 64;
 
 /// Calls `$m!(Type)` for every pool that one thread can use.
 macro_rules! for_each_pool {
@@ -47,7 +65,25 @@ macro_rules! for_each_shared_pool {
         $m!(ShardedSlab);
         for_each_c_peer!($m);
         $m!(LimitCas);
-        // Our contestants that threads share: $m!(Ours);
+        $m!(OurPool);
     };
 }
-pub(crate) use {for_each_pool, for_each_shared_pool};
+
+/// Calls `$m!(Type)` for every pool, where many objects are taken at once.
+macro_rules! for_each_batch_pool {
+    ($m:ident) => {
+        for_each_pool!($m);
+        $m!(OurPoolBatch);
+    };
+}
+
+/// Calls `$m!(Type)` for every pool that threads can share, where many are taken at once.
+macro_rules! for_each_shared_batch_pool {
+    ($m:ident) => {
+        for_each_shared_pool!($m);
+        $m!(OurPoolBatch);
+    };
+}
+pub(crate) use {
+    for_each_batch_pool, for_each_pool, for_each_shared_batch_pool, for_each_shared_pool,
+};

@@ -56,6 +56,18 @@ fn burst<P: Pool>(pool: &P, n: usize) -> usize {
     n / 1000 * 1000
 }
 
+/// As many as sixteen calls take, then all given back, the last ones first, as many a call.
+fn batches<P: Pool>(pool: &P, n: usize) -> usize {
+    const CALLS: usize = 16;
+    let mut items = Vec::with_capacity(CALLS * BATCH);
+    for _ in 0..n / (CALLS * BATCH) {
+        (0..CALLS).for_each(|call| pool.get_batch((call * BATCH) as u64, &mut items));
+        black_box(&mut items);
+        (0..CALLS).for_each(|_| pool.put_batch(items.drain(items.len() - BATCH..)));
+    }
+    n / (CALLS * BATCH) * CALLS * BATCH
+}
+
 fn one<P: Pool>(meter: &Meter, n: usize, work: impl Fn(&P, usize) -> usize) -> (usize, Sample) {
     let pool = P::new(CAPACITY);
     black_box(&pool); // its state must be in memory, as in real use
@@ -99,7 +111,9 @@ fn main() {
     workload!("get+put", one, pair, for_each_pool);
     workload!("64 held", one, held, for_each_pool);
     workload!("burst of 1000", one, burst, for_each_pool);
+    workload!("burst, batched", one, batches, for_each_batch_pool);
     workload!("2 threads get+put", two, pair, for_each_shared_pool);
     workload!("2 threads 64 held", two, held, for_each_shared_pool);
     workload!("2 threads burst", two, burst, for_each_shared_pool);
+    workload!("2 threads burst, batched", two, batches, for_each_shared_batch_pool);
 }
