@@ -151,6 +151,7 @@ fn strategies_shared_in<'t>(tree: &'t Tree, threads: usize, bytes: &mut Bytes) -
     vec![
         ("containers, best fit", repeat(|| with::best_fit_containers_shared(tree, threads, bytes))),
         ("nodes, pools", repeat(|| with::pools_shared(tree, threads, bytes))),
+        ("nodes, lock-free pool", repeat(|| with::pool_shared(tree, threads, bytes))),
     ]
 }
 

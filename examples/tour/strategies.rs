@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use allotrope::prelude::{
-    BestFit, Buffer, BufferHeap, FixedSize, Global, Local, Locked, ObjectPool, SharedBufferHeap,
+    BestFit, Buffer, BufferHeap, FixedSize, Global, Local, Locked, ObjectPool, Pool,
+    SharedBufferHeap,
 };
 use allotrope::{Broken, DefaultPolicy, Policy, Upstream};
 
@@ -145,13 +146,13 @@ pub fn best_fit_containers_shared<'t>(
 
 /// Nodes, a pool for each size of block; all pools take their chunks from one buffer.
 pub fn pools<'t>(tree: &'t Tree, bytes: &mut Bytes) -> Outcome<'t> {
-    type Pool<'h, 'b, const SIZE: usize> =
+    type Uniform<'h, 'b, const SIZE: usize> =
         Local<FixedSize<SIZE, Upstream<&'h BufferHeap<'b>>, SmallSteps>>;
     let heap = BufferHeap::new(BestFit::new(Buffer::new(bytes)));
     let run = {
-        let words: Pool<WORD_SIZE> = Local::new(FixedSize::with_policy(Upstream::new(&heap)));
-        let paths: Pool<PATH_SIZE> = Local::new(FixedSize::with_policy(Upstream::new(&heap)));
-        let tokens: Pool<TOKEN_SIZE> = Local::new(FixedSize::with_policy(Upstream::new(&heap)));
+        let words: Uniform<WORD_SIZE> = Local::new(FixedSize::with_policy(Upstream::new(&heap)));
+        let paths: Uniform<PATH_SIZE> = Local::new(FixedSize::with_policy(Upstream::new(&heap)));
+        let tokens: Uniform<TOKEN_SIZE> = Local::new(FixedSize::with_policy(Upstream::new(&heap)));
         let run = {
             let counted = (Counted::new(&words), Counted::new(&paths), Counted::new(&tokens));
             let index = Nodes::new_in(&counted.0, &counted.1, Boxes(&counted.2));
@@ -171,12 +172,12 @@ pub fn pools<'t>(tree: &'t Tree, bytes: &mut Bytes) -> Outcome<'t> {
 
 /// The same, with the tokens in an object pool, whose boxes own them.
 pub fn pools_and_object_pool<'t>(tree: &'t Tree, bytes: &mut Bytes) -> Outcome<'t> {
-    type Pool<'h, 'b, const SIZE: usize> =
+    type Uniform<'h, 'b, const SIZE: usize> =
         Local<FixedSize<SIZE, Upstream<&'h BufferHeap<'b>>, SmallSteps>>;
     let heap = BufferHeap::new(BestFit::new(Buffer::new(bytes)));
     let run = {
-        let words: Pool<WORD_SIZE> = Local::new(FixedSize::with_policy(Upstream::new(&heap)));
-        let paths: Pool<PATH_SIZE> = Local::new(FixedSize::with_policy(Upstream::new(&heap)));
+        let words: Uniform<WORD_SIZE> = Local::new(FixedSize::with_policy(Upstream::new(&heap)));
+        let paths: Uniform<PATH_SIZE> = Local::new(FixedSize::with_policy(Upstream::new(&heap)));
         let tokens = ObjectPool::<Token<'t>, _, SmallSteps>::with_policy(Upstream::new(&heap));
         let run = {
             let counted = (Counted::new(&words), Counted::new(&paths));
@@ -197,13 +198,13 @@ pub fn pools_and_object_pool<'t>(tree: &'t Tree, bytes: &mut Bytes) -> Outcome<'
 
 /// Nodes, pools, several threads; each pool behind a lock of its own.
 pub fn pools_shared<'t>(tree: &'t Tree, threads: usize, bytes: &mut Bytes) -> Outcome<'t> {
-    type Pool<'h, 'b, const SIZE: usize> =
+    type Uniform<'h, 'b, const SIZE: usize> =
         Locked<FixedSize<SIZE, Upstream<&'h SharedBufferHeap<'b>>, SmallSteps>>;
     let heap = SharedBufferHeap::new(BestFit::new(Buffer::new(bytes)));
     let run = {
-        let words: Pool<WORD_SIZE> = Locked::new(FixedSize::with_policy(Upstream::new(&heap)));
-        let paths: Pool<PATH_SIZE> = Locked::new(FixedSize::with_policy(Upstream::new(&heap)));
-        let tokens: Pool<TOKEN_SIZE> = Locked::new(FixedSize::with_policy(Upstream::new(&heap)));
+        let words: Uniform<WORD_SIZE> = Locked::new(FixedSize::with_policy(Upstream::new(&heap)));
+        let paths: Uniform<PATH_SIZE> = Locked::new(FixedSize::with_policy(Upstream::new(&heap)));
+        let tokens: Uniform<TOKEN_SIZE> = Locked::new(FixedSize::with_policy(Upstream::new(&heap)));
         let run = {
             let counted = (Counted::new(&words), Counted::new(&paths), Counted::new(&tokens));
             let make = || Nodes::new_in(&counted.0, &counted.1, Boxes(&counted.2));
@@ -215,6 +216,24 @@ pub fn pools_shared<'t>(tree: &'t Tree, threads: usize, bytes: &mut Bytes) -> Ou
         all_is_back(words.bytes_used(), words.check_invariants())?;
         all_is_back(paths.bytes_used(), paths.check_invariants())?;
         all_is_back(tokens.bytes_used(), tokens.check_invariants())?;
+        run
+    };
+    all_is_back(heap.bytes_used(), heap.check_invariants())?;
+    Ok(run)
+}
+
+/// Nodes, one pool for blocks of all sizes, several threads without a lock.
+pub fn pool_shared<'t>(tree: &'t Tree, threads: usize, bytes: &mut Bytes) -> Outcome<'t> {
+    let heap = SharedBufferHeap::new(BestFit::new(Buffer::new(bytes)));
+    let run = {
+        let pool = Pool::<_, SmallSteps>::with_policy(Upstream::new(&heap));
+        let run = {
+            let memory = Counted::new(&pool);
+            let make = || Nodes::new_in(&memory, &memory, Boxes(&memory));
+            let (index, time) = timed(|| job::build_shared(tree, threads, make))?;
+            Run::new(&index, time, (memory.now(), memory.peak()), Some(look_at_shared(&heap)))
+        };
+        all_is_back(pool.bytes_used(), pool.check_invariants())?;
         run
     };
     all_is_back(heap.bytes_used(), heap.check_invariants())?;
