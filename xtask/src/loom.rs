@@ -1,8 +1,9 @@
-//! `cargo xtask loom`, in short `cargo loom`: every interleaving of the models.
+//! `cargo xtask loom`, in short `cargo loom`: the models of what threads share.
 //!
-//! The models are the integration tests called `loom_*` of the libraries. They exist under `--cfg
-//! loom` only, and an empty test passes: so the flag is added here to whatever `RUSTFLAGS` hold,
-//! and a target in which nothing ran is a failure.
+//! The models are integration tests of the libraries: `loom_*` run in every interleaving that there
+//! is, `shuttle_*` are too big for that and run in many random ones. They exist under `--cfg loom` and
+//! `--cfg shuttle` only, and an empty test passes: so the flag is added here to whatever `RUSTFLAGS`
+//! hold, and a target in which nothing ran is a failure.
 //!
 //! `--mutants` asks whether the models would notice a weaker ordering: see [`mutants`].
 
@@ -18,18 +19,19 @@ use crate::workspace::Workspace;
 mod mutants;
 mod mutator;
 
-/// How the integration tests with models are called.
-const PREFIX: &str = "loom_";
+/// What runs models: the `cfg` that swaps its types in, and the prefix of the integration tests.
+const EXPLORERS: [(Explorer, &str); 2] = [("loom", "loom_"), ("shuttle", "shuttle_")];
+
+/// The name of a `cfg`.
+type Explorer = &'static str;
 
 /// How long all models together may run, built as they are, on two processors.
 const BUDGET: Duration = Duration::from_secs(5 * 60);
 
-/// The flag that swaps `loom`'s types in.
-const FLAG: [&str; 2] = ["--cfg", "loom"];
-
 /// An integration test with models.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Target {
+    explorer: Explorer,
     package: String,
     test: String,
 }
@@ -37,7 +39,10 @@ struct Target {
 /// Runs the command.
 pub fn run(arguments: &[String]) -> Result<(), String> {
     let workspace = Workspace::load()?;
-    let targets = targets(&workspace)?;
+    let targets = targets(&workspace);
+    if !targets.iter().any(|target| target.explorer == "loom") {
+        return Err("no library has an integration test called `loom_*`".to_string());
+    }
     match arguments.split_first() {
         Some((first, filters)) if first == "--mutants" => {
             mutants::run(&workspace, &targets, filters)
@@ -48,12 +53,21 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
 
 /// Runs the targets, or else the models, whose name contains one of `filters`.
 fn run_models(workspace: &Workspace, targets: &[Target], filters: &[String]) -> Result<(), String> {
-    let mut build = cargo_test(workspace);
-    let packages: BTreeSet<&str> = targets.iter().map(|target| target.package.as_str()).collect();
-    for package in packages {
-        build.args(["--package", package]);
+    for (explorer, prefix) in EXPLORERS {
+        let packages: BTreeSet<&str> = targets
+            .iter()
+            .filter(|target| target.explorer == explorer)
+            .map(|target| target.package.as_str())
+            .collect();
+        if packages.is_empty() {
+            continue;
+        }
+        let mut build = cargo_test(workspace, explorer);
+        for package in packages {
+            build.args(["--package", package]);
+        }
+        shell::run(build.args(["--test", &format!("{prefix}*"), "--no-run"]))?;
     }
-    shell::run(build.args(["--test", "loom_*", "--no-run"]))?;
 
     let start = Instant::now();
     let mut ran = 0;
@@ -80,20 +94,19 @@ fn run_models(workspace: &Workspace, targets: &[Target], filters: &[String]) -> 
 }
 
 /// Every target with models.
-///
-/// # Errors
-///
-/// There is none.
-fn targets(workspace: &Workspace) -> Result<Vec<Target>, String> {
-    let all = workspace.libraries().flat_map(|library| {
-        let tests = library.tests().filter(|test| test.starts_with(PREFIX));
-        tests.map(|test| Target { package: library.name.clone(), test: test.to_string() })
-    });
-    let targets: Vec<Target> = all.collect();
-    if targets.is_empty() {
-        return Err(format!("no library has an integration test called `{PREFIX}*`"));
+fn targets(workspace: &Workspace) -> Vec<Target> {
+    let mut targets = Vec::new();
+    for library in workspace.libraries() {
+        for test in library.tests() {
+            if let Some((explorer, _)) =
+                EXPLORERS.iter().find(|(_, prefix)| test.starts_with(prefix))
+            {
+                let (package, test) = (library.name.clone(), test.to_string());
+                targets.push(Target { explorer, package, test });
+            }
+        }
     }
-    Ok(targets)
+    targets
 }
 
 /// Runs the models of `target` that `filters` select, and says how many there were.
@@ -102,7 +115,7 @@ fn targets(workspace: &Workspace) -> Result<Vec<Target>, String> {
 ///
 /// A model fails.
 fn run_target(workspace: &Workspace, target: &Target, filters: &[String]) -> Result<usize, String> {
-    let mut command = cargo_test(workspace);
+    let mut command = cargo_test(workspace, target.explorer);
     command.args(["--package", &target.package, "--test", &target.test]);
     if !filters.iter().any(|filter| target.test.contains(filter)) {
         command.arg("--").args(filters);
@@ -111,18 +124,18 @@ fn run_target(workspace: &Workspace, target: &Target, filters: &[String]) -> Res
     Ok(tests_passed(&output))
 }
 
-/// `cargo test` of models: in a target folder of its own, since the flags are others, optimized,
-/// since there are many interleavings.
-fn cargo_test(workspace: &Workspace) -> Command {
+/// `cargo test` of models that `explorer` runs.
+fn cargo_test(workspace: &Workspace, explorer: Explorer) -> Command {
     let mut command = workspace.command("cargo");
-    command.envs(environment(workspace)).arg("test");
+    command.envs(environment(workspace, explorer)).arg("test");
     command
 }
 
-/// What makes a `cargo test` one of models.
-fn environment(workspace: &Workspace) -> Vec<(String, String)> {
+/// What makes a `cargo test` one of models: a target folder of its own, since the flags are others,
+/// and an optimized build, since there are many interleavings.
+fn environment(workspace: &Workspace, explorer: Explorer) -> Vec<(String, String)> {
     let target = workspace.target.join("loom");
-    let (name, flags) = flags();
+    let (name, flags) = flags(explorer);
     let settings = [
         (name, flags.as_str()),
         ("CARGO_TARGET_DIR", &target.display().to_string()),
@@ -132,18 +145,18 @@ fn environment(workspace: &Workspace) -> Vec<(String, String)> {
     settings.map(|(name, value)| (name.to_string(), value.to_string())).into()
 }
 
-/// The variable from which cargo takes the compiler's flags, and its value with [`FLAG`] added.
-fn flags() -> (&'static str, String) {
+/// The variable from which cargo takes the compiler's flags, and its value with `explorer`'s added.
+fn flags(explorer: Explorer) -> (&'static str, String) {
     // Cargo reads only the first of these that is set.
     match env::var("CARGO_ENCODED_RUSTFLAGS") {
-        Ok(others) => ("CARGO_ENCODED_RUSTFLAGS", added(&others, "\x1f")),
-        Err(_) => ("RUSTFLAGS", added(&env::var("RUSTFLAGS").unwrap_or_default(), " ")),
+        Ok(others) => ("CARGO_ENCODED_RUSTFLAGS", added(&others, "\x1f", explorer)),
+        Err(_) => ("RUSTFLAGS", added(&env::var("RUSTFLAGS").unwrap_or_default(), " ", explorer)),
     }
 }
 
-fn added(others: &str, separator: &str) -> String {
+fn added(others: &str, separator: &str, explorer: Explorer) -> String {
     let others = (!others.is_empty()).then_some(others);
-    others.into_iter().chain(FLAG).collect::<Vec<_>>().join(separator)
+    others.into_iter().chain(["--cfg", explorer]).collect::<Vec<_>>().join(separator)
 }
 
 impl std::fmt::Display for Target {
@@ -158,8 +171,8 @@ mod tests {
 
     #[test]
     fn the_flag_is_added_to_those_that_are_set() {
-        assert_eq!(added("", " "), "--cfg loom");
-        assert_eq!(added("-D warnings", " "), "-D warnings --cfg loom");
-        assert_eq!(added("-D\x1fwarnings", "\x1f"), "-D\x1fwarnings\x1f--cfg\x1floom");
+        assert_eq!(added("", " ", "loom"), "--cfg loom");
+        assert_eq!(added("-D warnings", " ", "shuttle"), "-D warnings --cfg shuttle");
+        assert_eq!(added("-D\x1fwarnings", "\x1f", "loom"), "-D\x1fwarnings\x1f--cfg\x1floom");
     }
 }

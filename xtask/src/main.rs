@@ -35,7 +35,7 @@ const COMMANDS: &[Command] = &[
     ("lint",     "rustfmt, clippy, rustdoc without warnings, and the rules of the house", lint::run),
     ("features", "every feature, every pair of features; without `std` nothing of std is linked", features::run),
     ("asan",     "the tests of the libraries under AddressSanitizer (needs a nightly toolchain)", asan::run),
-    ("loom",     "every interleaving of the models of what threads share (`loom NAME`: only those)", loom::run),
+    ("loom",     "the models of what threads share (`loom NAME`: only those; `--mutants`: are they needed?)", loom::run),
     ("tsan",     "the tests of the libraries under ThreadSanitizer, std instrumented too", tsan::run),
     ("foreign",  "what the contract suite finds in other people's crates, as written down there", foreign::run),
     ("planted",  "plants known bugs one at a time: the tests must catch each (`planted NAME`: only those)", planted::run),

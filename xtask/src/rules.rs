@@ -31,7 +31,7 @@ pub fn size(file: &Path, bytes: u64) -> Option<String> {
         .then(|| format!("{}: {bytes} bytes, but no file exceeds {LARGEST_FILE}", file.display()))
 }
 
-/// Nobody but the facade asks `cfg(loom)`; constructors that are `const` without `loom`, files that
+/// Nobody but the facade asks `cfg(loom)` or `cfg(shuttle)`; constructors that are `const` without `loom`, files that
 /// it switches as a whole, and test modules that do not run under it, are the exceptions.
 fn only_the_facade_asks_for_loom(file: &Path, text: &str) -> Vec<String> {
     let in_facade =
@@ -40,8 +40,10 @@ fn only_the_facade_asks_for_loom(file: &Path, text: &str) -> Vec<String> {
         return Vec::new();
     }
     let lines: Vec<&str> = text.lines().map(str::trim_start).collect();
-    let asks =
-        |line: &str| line.contains("cfg") && contains_word(line, "loom") && !is_comment(line);
+    let asks = |line: &str| {
+        let names = ["loom", "shuttle"].iter().any(|name| contains_word(line, name));
+        line.contains("cfg") && names && !is_comment(line)
+    };
     let excepted = |after: &[&str]| {
         let item = after.iter().find(|line| !line.starts_with("#[") && !is_comment(line));
         item.is_some_and(|line| {
@@ -120,6 +122,7 @@ mod tests {
         let asks = "#[cfg(loom)]\nuse loom::thread;\n";
         assert_eq!(broken(FILE, asks), [format!("{FILE}:1: only the facade asks `cfg(loom)`")]);
         assert_eq!(broken(FILE, "if cfg!(loom) { 1 } else { 2 };\n").len(), 1);
+        assert_eq!(broken(FILE, "#[cfg(shuttle)]\nuse shuttle::thread;\n").len(), 1);
         assert!(broken("crates/allotrope-sync/src/facade.rs", asks).is_empty());
         assert!(broken("crates/allotrope-sync/src/facade/cell.rs", asks).is_empty());
         assert!(broken("crates/allotrope-sync/tests/loom_list.rs", asks).is_empty());

@@ -2,7 +2,8 @@
 //!
 //! Concurrent code imports atomics, cells and threads from here and from nowhere else. A normal
 //! build gets `core`'s types; `RUSTFLAGS="--cfg loom"` swaps in `loom`'s, which explore every
-//! interleaving. No other file asks whether `loom` is running, with one exception: constructors,
+//! interleaving, and `--cfg shuttle` those of `shuttle`, which tries random ones of what is too big
+//! for that. No other file asks which of them is running, with one exception: constructors,
 //! which are `const` in a normal build and cannot be in `loom`'s. [`const_fn`] writes those.
 //!
 //! The API is `loom`'s where the two differ: [`cell::UnsafeCell`] hands out its pointer to a
@@ -17,11 +18,18 @@ pub mod cell {
     pub use loom::cell::UnsafeCell;
 }
 
-#[cfg(not(loom))]
+#[cfg(shuttle)]
+pub use shuttle::{hint, sync::atomic, thread};
+
+#[cfg(shuttle)]
+#[path = "facade/watched.rs"]
+pub mod cell;
+
+#[cfg(not(any(loom, shuttle)))]
 pub use core::{hint, sync::atomic};
 
 /// See the [module documentation](self).
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 pub mod cell {
     /// [`core::cell::UnsafeCell`] behind `loom`'s interface.
     #[derive(Debug)]

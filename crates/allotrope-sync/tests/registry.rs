@@ -1,7 +1,7 @@
 //! The registry of slots against a trivially right twin, a set behind a mutex.
 //!
 //! One after the other, both answer the same; with many threads, both keep the same promises.
-#![cfg(not(loom))]
+#![cfg(not(any(loom, shuttle)))]
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

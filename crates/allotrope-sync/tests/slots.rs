@@ -3,7 +3,7 @@
 //!
 //! The tests share the process's slots, so one runs at a time, in a thread that it waits for:
 //! whatever numbers its threads get, no other test's have to do with them.
-#![cfg(all(feature = "std", not(loom)))]
+#![cfg(all(feature = "std", not(any(loom, shuttle))))]
 
 use std::cell::Cell;
 use std::collections::BTreeSet;

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::mutator::{self, Mutant};
-use super::{PREFIX, Target, environment};
+use super::{Target, environment};
 use crate::trial::{Outcome, Trial};
 use crate::twin::{Twin, read};
 use crate::workspace::Workspace;
@@ -45,13 +45,16 @@ pub fn run(workspace: &Workspace, targets: &[Target], filters: &[String]) -> Res
     if cases.is_empty() {
         return Err("there is no ordering to weaken".to_string());
     }
+    // `shuttle` knows no weak memory: its models need no ordering at all.
+    let targets: Vec<Target> =
+        targets.iter().filter(|target| target.explorer == "loom").cloned().collect();
     let twin = Twin::new(workspace, "mutants")?;
-    pass_unweakened(workspace, &twin, targets)?;
+    pass_unweakened(workspace, &twin, &targets)?;
 
     let mut survivors = Vec::new();
     for case in &cases {
         let case_start = Instant::now();
-        let caught = weaken(workspace, &twin, case, &in_order(workspace, targets, &case.file))?;
+        let caught = weaken(workspace, &twin, case, &in_order(workspace, &targets, &case.file))?;
         let time = case_start.elapsed().as_secs_f64();
         let outcome =
             caught.as_deref().map_or("SURVIVED".to_string(), |by| format!("caught by {by}"));
@@ -104,7 +107,7 @@ fn in_order<'a>(workspace: &Workspace, targets: &'a [Target], file: &Path) -> Ve
     let Some(own) = workspace.library_of(file) else { return Vec::new() };
     let rank = |target: &&Target| {
         let is_own = target.package == own.name;
-        let subject = target.test.trim_start_matches(PREFIX);
+        let subject = target.test.trim_start_matches("loom_");
         let is_named = file.with_extension("").iter().any(|part| part == subject);
         (!is_own, !is_named)
     };
@@ -171,7 +174,7 @@ fn weaken(
 /// what they depend on is built already.
 fn trial(workspace: &Workspace, twin: &Twin, log: &str, target: &Target) -> Result<Trial, String> {
     let test = format!("--package {} --test {}", target.package, target.test);
-    let mut environment = environment(workspace);
+    let mut environment = environment(workspace, target.explorer);
     // Nobody reads it, and to find its names takes longer than most models do.
     environment.push(("RUST_BACKTRACE".to_string(), "0".to_string()));
     Ok(twin.trial(log, &test)?.with_environment(environment).stopped_by_a_failure())

@@ -16,9 +16,9 @@
 use crate::facade::process_wide;
 
 mod registry;
-#[cfg(all(feature = "std", not(loom)))]
+#[cfg(all(feature = "std", not(any(loom, shuttle))))]
 mod threads;
-#[cfg(any(not(feature = "std"), loom))]
+#[cfg(any(not(feature = "std"), loom, shuttle))]
 #[path = "one_thread.rs"]
 mod threads;
 
