@@ -29,7 +29,7 @@ type Explorer = &'static str;
 const BUDGET: Duration = Duration::from_secs(5 * 60);
 
 /// An integration test with models.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Target {
     explorer: Explorer,
     package: String,
@@ -53,21 +53,12 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
 
 /// Runs the targets, or else the models, whose name contains one of `filters`.
 fn run_models(workspace: &Workspace, targets: &[Target], filters: &[String]) -> Result<(), String> {
-    for (explorer, prefix) in EXPLORERS {
-        let packages: BTreeSet<&str> = targets
-            .iter()
-            .filter(|target| target.explorer == explorer)
-            .map(|target| target.package.as_str())
-            .collect();
-        if packages.is_empty() {
-            continue;
-        }
-        let mut build = cargo_test(workspace, explorer);
-        for package in packages {
-            build.args(["--package", package]);
-        }
-        shell::run(build.args(["--test", &format!("{prefix}*"), "--no-run"]))?;
+    let is_named = |target: &Target| filters.iter().any(|filter| target.test.contains(filter));
+    if targets.iter().any(is_named) {
+        let named: Vec<Target> = targets.iter().filter(|&t| is_named(t)).cloned().collect();
+        return run_models(workspace, &named, &[]);
     }
+    build(workspace, targets)?;
 
     let start = Instant::now();
     let mut ran = 0;
@@ -89,6 +80,26 @@ fn run_models(workspace: &Workspace, targets: &[Target], filters: &[String]) -> 
     }
     if time > BUDGET {
         return Err(format!("the models may take {} s", BUDGET.as_secs()));
+    }
+    Ok(())
+}
+
+/// Builds `targets`, so that what follows only runs them.
+fn build(workspace: &Workspace, targets: &[Target]) -> Result<(), String> {
+    for (explorer, _) in EXPLORERS {
+        let targets = || targets.iter().filter(|target| target.explorer == explorer);
+        let packages: BTreeSet<&str> = targets().map(|target| target.package.as_str()).collect();
+        if packages.is_empty() {
+            continue;
+        }
+        let mut command = cargo_test(workspace, explorer);
+        for package in packages {
+            command.args(["--package", package]);
+        }
+        for target in targets() {
+            command.args(["--test", &target.test]);
+        }
+        shell::run(command.arg("--no-run"))?;
     }
     Ok(())
 }
@@ -116,10 +127,7 @@ fn targets(workspace: &Workspace) -> Vec<Target> {
 /// A model fails.
 fn run_target(workspace: &Workspace, target: &Target, filters: &[String]) -> Result<usize, String> {
     let mut command = cargo_test(workspace, target.explorer);
-    command.args(["--package", &target.package, "--test", &target.test]);
-    if !filters.iter().any(|filter| target.test.contains(filter)) {
-        command.arg("--").args(filters);
-    }
+    command.args(["--package", &target.package, "--test", &target.test, "--"]).args(filters);
     let output = shell::tee(&mut command)?;
     Ok(tests_passed(&output))
 }

@@ -108,12 +108,12 @@ fn check(scheduler: impl Scheduler + 'static) {
 
 #[test]
 fn eight_threads_share_a_small_table() {
-    check(RandomScheduler::new_from_seed(1, 3000));
+    check(RandomScheduler::new_from_seed(1, 1500));
 }
 
 /// Few switches at unlikely places (Burckhardt and others 2010: "A randomized scheduler with
 /// probabilistic guarantees of finding bugs").
 #[test]
 fn eight_threads_share_a_small_table_with_few_switches() {
-    check(PctScheduler::new_from_seed(1, 4, 3000));
+    check(PctScheduler::new_from_seed(1, 4, 1500));
 }

@@ -14,6 +14,7 @@
 //! A weaker ordering may let a model wait for ever: `loom` gives up after some steps, which is a
 //! failure, and a target that does not end within [`TIME_LIMIT`] has caught its mutant, too.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -46,10 +47,12 @@ pub fn run(workspace: &Workspace, targets: &[Target], filters: &[String]) -> Res
         return Err("there is no ordering to weaken".to_string());
     }
     // `shuttle` knows no weak memory: its models need no ordering at all.
-    let targets: Vec<Target> =
-        targets.iter().filter(|target| target.explorer == "loom").cloned().collect();
+    let mut targets = targets.to_vec();
+    targets.retain(|target| target.explorer == "loom");
+    let needed: BTreeSet<Target> =
+        cases.iter().flat_map(|case| in_order(workspace, &targets, &case.file)).cloned().collect();
     let twin = Twin::new(workspace, "mutants")?;
-    pass_unweakened(workspace, &twin, &targets)?;
+    pass_unweakened(workspace, &twin, &needed)?;
 
     let mut survivors = Vec::new();
     for case in &cases {
@@ -120,7 +123,11 @@ fn in_order<'a>(workspace: &Workspace, targets: &'a [Target], file: &Path) -> Ve
 }
 
 /// A model that fails anyway, or none at all, catches nothing.
-fn pass_unweakened(workspace: &Workspace, twin: &Twin, targets: &[Target]) -> Result<(), String> {
+fn pass_unweakened(
+    workspace: &Workspace,
+    twin: &Twin,
+    targets: &BTreeSet<Target>,
+) -> Result<(), String> {
     for target in targets {
         let log = "unweakened";
         let outcome = trial(workspace, twin, log, target)?.run(TIME_LIMIT)?;
