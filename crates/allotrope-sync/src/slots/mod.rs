@@ -53,6 +53,17 @@ pub enum Slot {
 /// Nobody else works with the same slot until `work` returns, and what was done with it before
 /// happened before. `work` must not call this again: an orphan would wait for ever, and others
 /// would have their slot twice. It must not end the thread or the process either.
+///
+/// ```
+/// use allotrope_sync::slots::{self, Slot};
+///
+/// // What a heap keeps for each slot; the last row is the orphan's.
+/// let row = slots::with(|slot| match slot {
+///     Slot::Owned(index) => index,
+///     Slot::Orphan => slots::CAPACITY,
+/// });
+/// assert!(row <= slots::CAPACITY);
+/// ```
 #[inline]
 pub fn with<R>(work: impl FnOnce(Slot) -> R) -> R {
     match current() {

@@ -39,6 +39,19 @@ use crate::facade::{array_of, const_fn};
 ///
 /// At most one [`Claim`] for a slot exists at a time, and what was done under it happens before
 /// what is done under the next. The same holds for the [`Orphan`]. Unsafe code may rely on this.
+///
+/// ```
+/// use allotrope_sync::slots::Registry;
+///
+/// let registry = Registry::<1>::new();
+/// let (first, second) = (registry.claim().unwrap(), registry.claim().unwrap());
+/// assert_eq!((first.index(), second.index()), (0, 1));
+///
+/// drop(first); // its thread has ended
+/// assert!(registry.claim_vacant(1).is_none());
+/// registry.drain(|slot| assert_eq!(slot, 0));
+/// assert_eq!(registry.claim().unwrap().index(), 0);
+/// ```
 pub struct Registry<const WORDS: usize> {
     taken: [AtomicUsize; WORDS],
     /// The lowest number that no slot which was ever taken has.
@@ -91,7 +104,8 @@ impl<const WORDS: usize> Registry<WORDS> {
     /// Calls `work` with each slot that was used and is vacant, which is taken meanwhile.
     ///
     /// No thread has that slot while `work` runs, and none gets it: its caches can be emptied.
-    /// Slots that become vacant during the call may be left out.
+    /// Slots that become vacant during the call may be left out. A slot whose `work` unwinds is
+    /// vacant again. O(slots used).
     pub fn drain(&self, mut work: impl FnMut(usize)) {
         for index in 0..self.used() {
             if let Some(claim) = self.claim_vacant(index) {
