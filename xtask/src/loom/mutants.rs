@@ -193,3 +193,61 @@ impl Case {
         format!("{}:{}:{}", self.file.display(), self.mutant.line, self.mutant.column)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A workspace of a library `sync`, a library `core` that uses it, and one that does not.
+    fn workspace() -> Workspace {
+        let package = |name: &str, dependencies: &str| {
+            format!(
+                r#"{{"id": "{name}", "name": "{name}", "manifest_path": "/w/crates/{name}/Cargo.toml",
+                    "features": {{}}, "dependencies": [{dependencies}],
+                    "targets": [{{"name": "{name}", "kind": ["lib"], "src_path": "lib.rs"}}]}}"#
+            )
+        };
+        let packages = [
+            package("core", r#"{"name": "sync"}, {"name": "libc"}"#),
+            package("other", ""),
+            package("sync", ""),
+        ];
+        let metadata = format!(
+            r#"{{"workspace_root": "/w", "target_directory": "/t", "packages": [{}],
+                "workspace_default_members": []}}"#,
+            packages.join(",")
+        );
+        serde_json::from_str(&metadata).unwrap()
+    }
+
+    fn target(package: &str, test: &str) -> Target {
+        Target { explorer: "loom", package: package.to_string(), test: test.to_string() }
+    }
+
+    #[test]
+    fn a_mutant_meets_its_own_models_first_and_those_of_users_last() {
+        let targets = [
+            target("core", "loom_pool"),
+            target("other", "loom_slots"),
+            target("sync", "loom_list"),
+            target("sync", "loom_slots"),
+        ];
+        let order = |file: &str| {
+            let order = in_order(&workspace(), &targets, Path::new(file));
+            order.into_iter().map(|target| target.test.clone()).collect::<Vec<_>>()
+        };
+        let sync = ["loom_slots", "loom_list", "loom_pool"];
+        assert_eq!(order("crates/sync/src/slots/registry.rs"), sync);
+        assert_eq!(order("crates/sync/src/slots.rs"), sync);
+        assert_eq!(order("crates/core/src/pool.rs"), ["loom_pool"]);
+        assert_eq!(order("examples/pool.rs"), [""; 0]);
+    }
+
+    #[test]
+    fn modules_of_tests_are_no_source() {
+        assert!(is_source(Path::new("crates/sync/src/slots.rs")));
+        for file in ["crates/sync/src/tests.rs", "crates/sync/tests/a.rs", "crates/sync/a.md"] {
+            assert!(!is_source(Path::new(file)), "{file}");
+        }
+    }
+}
