@@ -7,16 +7,14 @@
 //! nothing to see; their threaded twins are the targets called `threads…`. Doctests do not run.
 //!
 //! A sanitizer that sees nothing reports nothing. So the command then makes the spin lock wrong in
-//! a copy of the workspace, in the ways that [`RACES`] lists, and demands a report for each.
+//! a twin of the workspace, in the ways that [`RACES`] lists, and demands a report for each.
 
 use std::env;
-use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::shell::cannot;
 use crate::toolchain::Toolchain;
-use crate::twin::mirror;
+use crate::twin::Twin;
 use crate::workspace::Workspace;
 use crate::{sanitizer, shell, test};
 
@@ -24,28 +22,31 @@ use crate::{sanitizer, shell, test};
 /// takes some ten times as long as without the sanitizer.
 const STEPS: &str = "2000";
 
-/// Races that must be seen: a file, what it says, what it says then, and the library whose unit
-/// tests run into the race.
+/// Races that must be seen, one by the lock's own tests, one by the threaded scenarios.
 const RACES: &[Race] = &[
     Race {
         file: "crates/allotrope-sync/src/spin.rs",
         from: "self.is_locked.store(false, Ordering::Release)",
         to: "self.is_locked.store(false, Ordering::Relaxed)",
-        library: "allotrope-sync",
+        test: &["--package", "allotrope-core", "--test", "threads", "locked_fixed_size"],
     },
     Race {
         file: "crates/allotrope-sync/src/spin.rs",
-        from: "compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)",
-        to: "compare_exchange(false, true, Ordering::Relaxed, Ordering::Relaxed)",
-        library: "allotrope-sync",
+        from: "self.is_locked.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)",
+        to: "self.is_locked.compare_exchange(false, true, Ordering::Relaxed, Ordering::Relaxed)",
+        test: &["--package", "allotrope-sync", "--lib"],
     },
 ];
 
+/// A race that is made by changing one file.
 struct Race {
     file: &'static str,
+    /// What it says, once.
     from: &'static str,
+    /// What it says then.
     to: &'static str,
-    library: &'static str,
+    /// The arguments of the `cargo test` that runs into the race.
+    test: &'static [&'static str],
 }
 
 /// Runs the command; further arguments go to `cargo test`.
@@ -57,6 +58,7 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
     let command = || cargo_test(&workspace, &toolchain, &host);
 
     let mut tests = command()?;
+    tests.arg("--lib");
     for library in sanitizer::libraries(&workspace) {
         tests.args(["--package", &library.name]);
         for name in library.tests().filter(|name| !test::is_contract_suite(name)) {
@@ -65,40 +67,38 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
     }
     shell::run(tests.args(arguments))?;
 
-    let copy = workspace.target.join("tsan").join("workspace");
-    mirror(&workspace, &copy)?;
-    RACES.iter().try_for_each(|race| race.is_seen(&copy, command()?))
+    let twin = Twin::new(&workspace, "tsan")?;
+    RACES.iter().try_for_each(|race| race.is_seen(&twin, command()?))
 }
 
-/// `cargo test` of unit tests, with everything instrumented.
+/// `cargo test` with everything instrumented. The first race ends a program: it may loop after it,
+/// and reports are slow to write.
 fn cargo_test(workspace: &Workspace, toolchain: &Toolchain, host: &str) -> Result<Command, String> {
     let mut command = toolchain.cargo(workspace)?;
     command
         .env("RUSTFLAGS", "-Zsanitizer=thread")
-        .env("TSAN_OPTIONS", sanitizer::options("TSAN_OPTIONS"))
+        .env("TSAN_OPTIONS", format!("{}:halt_on_error=1", sanitizer::options("TSAN_OPTIONS")))
         .env("CARGO_TARGET_DIR", workspace.target.join("tsan").join("target"));
     if env::var_os("ALLOTROPE_STEPS").is_none() {
         command.env("ALLOTROPE_STEPS", STEPS);
     }
     // With `--target`, build scripts and procedural macros are not instrumented.
-    command.args(["test", "-Zbuild-std=std,panic_unwind,test", "--target", host, "--lib"]);
+    command.args(["test", "-Zbuild-std=std,panic_unwind,test", "--target", host]);
     Ok(command)
 }
 
 impl Race {
-    /// Makes the race in the workspace at `copy`, runs `test` there, and takes it back.
-    fn is_seen(&self, copy: &Path, mut test: Command) -> Result<(), String> {
-        let path = copy.join(self.file);
-        let sound = fs::read_to_string(&path).map_err(|error| cannot("read", &path, &error))?;
+    /// Makes the race in the twin of the workspace, runs its test there by `cargo`, and takes it
+    /// back.
+    fn is_seen(&self, twin: &Twin, mut cargo: Command) -> Result<(), String> {
+        let file = Path::new(self.file);
+        let sound = twin.read(file)?;
         if sound.matches(self.from).count() != 1 {
             return Err(format!("`{}` does not occur once in {}", self.from, self.file));
         }
-        fs::write(&path, sound.replace(self.from, self.to))
-            .map_err(|error| cannot("write", &path, &error))?;
-        let output = test.args(["--package", self.library]).current_dir(copy).output();
-        fs::write(&path, sound).map_err(|error| cannot("write", &path, &error))?;
-
-        let output = output.map_err(|error| format!("cargo cannot be started: {error}"))?;
+        cargo.args(self.test).current_dir(twin.folder());
+        let run = || cargo.output().map_err(|error| format!("cargo cannot be started: {error}"));
+        let output = twin.with_file(file, &sound.replace(self.from, self.to), run)?;
         let log = String::from_utf8_lossy(&output.stderr);
         if output.status.success() || !log.contains("WARNING: ThreadSanitizer: data race") {
             return Err(format!(

@@ -39,6 +39,11 @@ impl Twin {
         Ok(twin)
     }
 
+    /// Where the copy lies.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// The text of `file`, which is relative to the root of the workspace.
     pub fn read(&self, file: &Path) -> Result<String, String> {
         read(&self.folder.join(file))
@@ -79,7 +84,7 @@ impl Twin {
 /// Makes `copy` the same as the workspace, uncommitted changes included.
 ///
 /// A file that is the same already keeps its time, so that cargo rebuilds nothing for it.
-pub fn mirror(workspace: &Workspace, copy: &Path) -> Result<(), String> {
+fn mirror(workspace: &Workspace, copy: &Path) -> Result<(), String> {
     let files = workspace.files()?;
     for file in &files {
         let path = workspace.root.join(file);
