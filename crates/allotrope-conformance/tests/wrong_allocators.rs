@@ -192,6 +192,17 @@ fn a_request_that_only_the_twin_serves_is_found() {
     assert_eq!(failure.promise, Promise::AgreesWithTwin, "{failure}");
 }
 
+#[test]
+fn a_count_that_differs_from_the_twins_is_found() {
+    let doubled = Suite::new(|upstream| Shared::new(upstream, None))
+        .max_size(2048)
+        .steps(300)
+        .bytes_used(|shared| 2 * shared.bytes_used());
+    let failure = doubled.run_twins(&shared(None)).unwrap_err();
+    assert_eq!(failure.promise, Promise::AgreesWithTwin, "{failure}");
+    assert!(failure.detail.contains("bytes are in use"), "{failure}");
+}
+
 fn shared(bug: Option<SharedBug>) -> Suite<impl for<'u> Subject<Allocator<'u> = Shared>> {
     let steps = if cfg!(miri) { 300 } else { 3_000 };
     Suite::new(move |upstream| Shared::new(upstream, bug))
