@@ -22,4 +22,4 @@ pub use source::OsPages;
 #[cfg(feature = "allocator-api2-02")]
 pub use source::Upstream;
 pub use source::{Buffer, Contents, Movement, Region, Source};
-pub use strategy::{BestFit, Broken, FixedSize, Pool, SharedStrategy, Span, Strategy};
+pub use strategy::{BestFit, Broken, FixedSize, Pool, Segregated, SharedStrategy, Span, Strategy};

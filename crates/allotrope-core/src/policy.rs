@@ -1,5 +1,7 @@
 //! Policies: the figures that strategies go by, as types.
 
+use crate::layout::size_class::SizeClass;
+
 /// The figures that a strategy goes by.
 ///
 /// Change one by a type of your own:
@@ -32,11 +34,17 @@ pub trait Policy {
     /// (`OsPages` on 64-bit targets). What is not to be had is halved until it is.
     const RESERVE_SIZE: usize = 1 << (if usize::BITS == 64 { 34 } else { 20 });
 
+    /// The size in bytes of the largest blocks that [`Segregated`](crate::Segregated) cuts from its
+    /// slabs, a class size: a power of two from 16 to 8192, or a quarter, a half or three quarters
+    /// more. What is larger gets a region of its own.
+    const LARGEST_CLASS: usize = 8 * 1024;
+
     /// Fails to compile where the figures contradict each other.
     #[doc(hidden)]
     const VALID: () = {
         assert!(Self::CHUNK_SIZE.is_power_of_two(), "CHUNK_SIZE is not a power of two");
         assert!(Self::CHUNK_SIZE >= 256, "CHUNK_SIZE leaves no room for blocks");
+        assert!(SizeClass::is_block_size(Self::LARGEST_CLASS), "LARGEST_CLASS is no class size");
         assert!(Self::GROWTH_SIZE >= Self::CHUNK_SIZE, "GROWTH_SIZE is less than a chunk");
         assert!(Self::RESERVE_SIZE >= Self::GROWTH_SIZE, "RESERVE_SIZE is less than GROWTH_SIZE");
         assert!(Self::RESERVE_SIZE <= isize::MAX as usize, "RESERVE_SIZE exceeds any region");
@@ -50,7 +58,7 @@ pub struct DefaultPolicy;
 impl Policy for DefaultPolicy {}
 
 /// The figures of the small C++ allocators that this project grew from: chunks of 64 KiB, growth
-/// by 1 MiB, and nothing reserved beyond it.
+/// by 1 MiB and nothing reserved beyond it, blocks of up to 4 KiB from slabs.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ClassicPolicy;
 
@@ -58,6 +66,7 @@ impl Policy for ClassicPolicy {
     const CHUNK_SIZE: usize = 64 * 1024;
     const GROWTH_SIZE: usize = 1024 * 1024;
     const RESERVE_SIZE: usize = 1024 * 1024;
+    const LARGEST_CLASS: usize = 4 * 1024;
 }
 
 const _: () = (DefaultPolicy::VALID, ClassicPolicy::VALID).0;

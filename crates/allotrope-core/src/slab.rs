@@ -82,6 +82,11 @@ impl<G: Geometry> Slabs<G> {
         Self { free: None, frontier, untouched: 0, newest: None, geometry }
     }
 
+    /// The size in bytes of the blocks.
+    pub(crate) fn block_size(&self) -> usize {
+        self.geometry.block_size()
+    }
+
     /// Takes a block out of the free list.
     #[inline(always)]
     pub(crate) fn pop(&mut self) -> Option<NonNull<u8>> {
@@ -122,6 +127,25 @@ impl<G: Geometry> Slabs<G> {
         Some(block)
     }
 
+    /// Puts the next blocks of the frontier into the free list, in their order: as many as `most`,
+    /// if there are.
+    pub(crate) fn link_untouched(&mut self, most: usize) {
+        let size = self.geometry.block_size();
+        let count = most.min(self.untouched);
+        self.untouched -= count;
+        // SAFETY: so many whole blocks lie between the frontier and the slab's end.
+        let end = unsafe { self.frontier.add(count * size) };
+        let mut block = end;
+        self.frontier = end;
+        for _ in 0..count {
+            // SAFETY: as above; the last block comes first.
+            block = unsafe { block.sub(size) };
+            poison::unpoison(block, size_of::<FreeBlock>());
+            // SAFETY: the block is ours, below the frontier, and nobody uses it.
+            unsafe { self.push(block) };
+        }
+    }
+
     /// How many blocks are beyond the frontier.
     pub(crate) const fn untouched(&self) -> usize {
         self.untouched
@@ -147,6 +171,11 @@ impl<G: Geometry> Slabs<G> {
         (self.free, self.untouched, self.newest) = (None, 0, None);
     }
 
+    /// How many slabs there are. O(slabs).
+    pub(crate) fn count(&self) -> usize {
+        self.heads().count()
+    }
+
     /// How many blocks are used. Walks the free list.
     pub(crate) fn used(&self) -> usize {
         self.touched() - self.free_list().count()
@@ -155,6 +184,11 @@ impl<G: Geometry> Slabs<G> {
     /// How many blocks can be handed out. Walks the free list.
     pub(crate) fn free(&self) -> usize {
         self.free_list().count() + self.untouched
+    }
+
+    /// Can a block be handed out?
+    pub(crate) fn has_free(&self) -> bool {
+        self.free.is_some() || self.untouched > 0
     }
 
     /// Where each slab starts, and how many bytes it has, newest first.
@@ -184,8 +218,9 @@ impl<G: Geometry> Slabs<G> {
             // SAFETY: heads in the list are ours, initialized, and borrowed by nobody else.
             unsafe { head.as_mut() }.free = 0;
         }
+        let mut finder = Finder::new(chunks);
         for block in self.free_list() {
-            if let Some(mut head) = head_of(chunks, block) {
+            if let Some(mut head) = finder.head_of(block) {
                 // SAFETY: as above.
                 unsafe { head.as_mut() }.free += 1;
             }
@@ -195,11 +230,12 @@ impl<G: Geometry> Slabs<G> {
     fn unlink_unused_blocks<S: Source, P: Policy>(&mut self, chunks: &Chunks<S, P>) {
         let mut kept: Option<NonNull<FreeBlock>> = None;
         let mut next = self.free.take();
+        let mut finder = Finder::new(chunks);
         while let Some(mut block) = next {
             // SAFETY: the block is in the free list, so it is ours and holds a link.
             let link = unsafe { block.as_mut() };
             next = link.next;
-            if head_of(chunks, block).is_some_and(|head| self.is_unused(head)) {
+            if finder.head_of(block).is_some_and(|head| self.is_unused(head)) {
                 continue;
             }
             link.next = None;
@@ -253,6 +289,7 @@ impl<G: Geometry> Slabs<G> {
         chunks: &Chunks<S, P>,
     ) -> Result<(), Broken> {
         let touched = self.touched();
+        let mut finder = Finder::new(chunks);
         let block_size = self.geometry.block_size();
         for (index, block) in self.free_list().enumerate() {
             let address = block.addr().get();
@@ -260,7 +297,7 @@ impl<G: Geometry> Slabs<G> {
             if index >= touched {
                 return broken("the free list has no more blocks than were handed out");
             }
-            let Some(head) = head_of(chunks, block) else {
+            let Some(head) = finder.head_of(block) else {
                 return broken("the free list links blocks of these chunks only");
             };
             // SAFETY: a head stands at the start of every chunk that is lent to us.
@@ -305,10 +342,28 @@ impl<G: Geometry> Slabs<G> {
     }
 }
 
-/// The head of the slab that a free block lies in.
-fn head_of<S: Source, P: Policy>(
-    chunks: &Chunks<S, P>,
-    block: NonNull<FreeBlock>,
-) -> Option<NonNull<Head>> {
-    Some(chunks.start_of_chunk(block.cast())?.cast())
+/// Finds the slab of one free block after the other: often it is the last one's.
+struct Finder<'a, S: Source, P> {
+    chunks: &'a Chunks<S, P>,
+    last: Option<NonNull<Head>>,
+    /// How many bytes behind the last head are its slab's.
+    size: usize,
+}
+
+impl<'a, S: Source, P: Policy> Finder<'a, S, P> {
+    fn new(chunks: &'a Chunks<S, P>) -> Self {
+        Self { chunks, last: None, size: 0 }
+    }
+
+    /// The head of the slab that `block` lies in.
+    #[inline]
+    fn head_of(&mut self, block: NonNull<FreeBlock>) -> Option<NonNull<Head>> {
+        let start = self.last.map_or(0, |head| head.addr().get());
+        if block.addr().get().wrapping_sub(start) >= self.size {
+            let head = self.chunks.start_of_chunk(block.cast())?.cast::<Head>();
+            // SAFETY: a head stands at the start of every slab.
+            (self.last, self.size) = (Some(head), unsafe { head.as_ref() }.size);
+        }
+        self.last
+    }
 }

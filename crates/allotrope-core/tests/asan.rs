@@ -11,7 +11,9 @@ use std::hint::black_box;
 use std::mem::MaybeUninit;
 use std::process::{Command, Output};
 
-use allotrope_core::{BestFit, Buffer, FixedSize, Local, ObjectPool, OsPages, Strategy};
+use allotrope_core::{
+    BestFit, Buffer, FixedSize, Local, ObjectPool, OsPages, Segregated, Strategy,
+};
 
 const ROLE: &str = "ALLOTROPE_ASAN_ROLE";
 
@@ -77,6 +79,29 @@ fn use_after_free_in_best_fit_is_caught() {
 }
 
 #[test]
+fn use_after_free_in_segregated_is_caught() {
+    is_caught("use_after_free_in_segregated_is_caught", || {
+        let heap = Local::new(Segregated::new(OsPages::new()));
+        let block = heap.allocate(LAYOUT).unwrap().cast::<u64>();
+        // SAFETY: allocated above; the read is the misuse that must be caught.
+        unsafe {
+            heap.deallocate(block.cast(), LAYOUT);
+            black_box(block.add(2).read_volatile());
+        }
+    });
+}
+
+#[test]
+fn a_block_that_is_only_linked_is_poisoned() {
+    is_caught("a_block_that_is_only_linked_is_poisoned", || {
+        let heap = Local::new(Segregated::new(OsPages::new()));
+        let block = heap.allocate(LAYOUT).unwrap().cast::<u64>();
+        // SAFETY: the read is the misuse that must be caught.
+        black_box(unsafe { block.add(8 + 1).read_volatile() });
+    });
+}
+
+#[test]
 fn memory_that_was_never_handed_out_is_poisoned() {
     is_caught("memory_that_was_never_handed_out_is_poisoned", || {
         let mut pool = FixedSize::<64, _>::new(OsPages::new());
@@ -99,6 +124,10 @@ fn a_buffer_is_its_owners_again_when_the_allocator_is_gone() {
     {
         let mut pool = FixedSize::<64, _>::new(Buffer::new(&mut bytes));
         assert!(pool.allocate(LAYOUT).is_ok());
+    }
+    {
+        let mut heap = Segregated::new(Buffer::new(&mut bytes));
+        assert!(heap.allocate(LAYOUT).is_ok() && heap.allocate(Layout::new::<u8>()).is_ok());
     }
     bytes.fill(MaybeUninit::new(2));
     // SAFETY: all of it was just filled.

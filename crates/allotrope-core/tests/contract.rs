@@ -13,7 +13,7 @@ use std::env;
 use allotrope_conformance::{Subject, Suite, TestUpstream};
 use allotrope_core::{
     BestFit, Buffer, ClassicPolicy, DefaultPolicy, Event, Events, FixedSize, Hook, Local, Locked,
-    OsPages, Policy, Strategy, Upstream,
+    OsPages, Policy, Segregated, Strategy, Upstream,
 };
 
 /// Small chunks and regions, so that there are many.
@@ -23,6 +23,7 @@ impl Policy for Tiny {
     const CHUNK_SIZE: usize = 1024;
     const GROWTH_SIZE: usize = 4096;
     const RESERVE_SIZE: usize = 64 * 1024;
+    const LARGEST_CLASS: usize = 256;
 }
 
 #[test]
@@ -171,6 +172,95 @@ fn fixed_size_over_pages() {
 }
 
 #[test]
+fn segregated_over_an_upstream() {
+    let suite = Suite::new(|upstream| {
+        Local::new(Segregated::<_, DefaultPolicy>::with_policy(Upstream::new(upstream)))
+    });
+    report(
+        steps(suite)
+            .limits(&[64, 128, 1024, 4096, 8192])
+            .only_from_upstream(true)
+            .invariants(|heap| invariants(heap.check_invariants()))
+            .assert_sent(),
+    );
+}
+
+#[test]
+fn segregated_over_many_small_regions() {
+    let suite = Suite::new(|upstream| {
+        Local::new(Segregated::<_, Tiny>::with_policy(Upstream::new(upstream)))
+    });
+    report(
+        steps(suite)
+            .limits(&[256, 4096])
+            .max_size(16 * 1024)
+            .only_from_upstream(true)
+            .invariants(|heap| invariants(heap.check_invariants()))
+            .assert_sent(),
+    );
+}
+
+#[test]
+fn segregated_over_pages() {
+    let suite =
+        Suite::new(|_| Local::new(Segregated::<_, ClassicPolicy>::with_policy(OsPages::new())));
+    report(
+        steps(suite)
+            .limits(&[4096])
+            .invariants(|heap| invariants(heap.check_invariants()))
+            .assert_sent(),
+    );
+}
+
+#[test]
+fn segregated_with_a_hook() {
+    let suite = Suite::new(|upstream| {
+        Local::new(Segregated::<_, Tiny, _>::with_hook(Upstream::new(upstream), Deaf))
+    });
+    report(
+        steps(suite)
+            .max_size(16 * 1024)
+            .invariants(|heap| invariants(heap.check_invariants()))
+            .assert_sent(),
+    );
+}
+
+#[test]
+fn segregated_in_one_buffer() {
+    report(
+        steps(Suite::of(InBuffer::<SegregatedMaker>::new(256 * 1024)))
+            .only_from_upstream(true)
+            .max_size(1024)
+            .max_align(64)
+            .max_live_bytes(16 * 1024)
+            .assert(),
+    );
+}
+
+#[test]
+fn segregated_in_tiny_buffers() {
+    for size in (0..300).chain((300..4096).step_by(61)) {
+        let suite = steps(Suite::of(InBuffer::<SegregatedMaker>::new(size))).steps(200);
+        let suite = suite.only_from_upstream(true).max_size(size.max(16));
+        if let Err(failure) = suite.run() {
+            assert_eq!(
+                failure.promise,
+                allotrope_conformance::Promise::Serves,
+                "{size}: {failure}"
+            );
+        }
+    }
+}
+
+#[test]
+fn locked_segregated_as_a_global_allocator() {
+    let suite = Suite::global(|upstream| {
+        Locked::new(Segregated::<_, Tiny>::with_policy(Upstream::new(upstream)))
+    });
+    report(steps(suite).max_size(16 * 1024).only_from_upstream(true).assert_shared());
+}
+
+#[test]
 fn locked_best_fit_with_a_spin_lock() {
     let suite = Suite::new(|upstream| {
         Locked::new(BestFit::<_, Tiny>::with_policy(Upstream::new(upstream)))
@@ -243,6 +333,15 @@ impl Maker for BestFitMaker {
     type Strategy<'b> = BestFit<Buffer<'b>>;
     fn make(buffer: Buffer<'_>) -> Self::Strategy<'_> {
         BestFit::new(buffer)
+    }
+}
+
+struct SegregatedMaker;
+
+impl Maker for SegregatedMaker {
+    type Strategy<'b> = Segregated<Buffer<'b>>;
+    fn make(buffer: Buffer<'_>) -> Self::Strategy<'_> {
+        Segregated::new(buffer)
     }
 }
 

@@ -6,8 +6,8 @@ use std::ptr::NonNull;
 use std::thread;
 
 use allotrope_core::{
-    AllocError, BestFit, Buffer, ClassicPolicy, FixedSize, Local, Locked, OsPages, Policy, Span,
-    Strategy, Upstream,
+    AllocError, BestFit, Buffer, ClassicPolicy, FixedSize, Local, Locked, OsPages, Policy,
+    Segregated, Span, Strategy, Upstream,
 };
 
 fn layout(size: usize, align: usize) -> Layout {
@@ -16,7 +16,12 @@ fn layout(size: usize, align: usize) -> Layout {
 
 #[test]
 fn impossible_layouts_are_errors_that_change_nothing() {
-    let heap = Local::new(BestFit::new(OsPages::new()));
+    impossible_layouts(BestFit::new(OsPages::new()));
+    impossible_layouts(Segregated::new(OsPages::new()));
+}
+
+fn impossible_layouts(strategy: impl Strategy) {
+    let heap = Local::new(strategy);
     let block = heap.allocate(layout(100, 8)).unwrap();
     let (used, largest) = (heap.bytes_used(), heap.largest_free_block());
     let huge = isize::MAX as usize;
@@ -26,7 +31,7 @@ fn impossible_layouts_are_errors_that_change_nothing() {
         (huge - 4095, 4096),
         (1, 1 << 62),
         (huge / 2, 1 << 61),
-        (1 << 46, 1 << 40),
+        (1 << 50, 1 << 40),
     ] {
         assert_eq!(heap.allocate(layout(size, align)), Err(AllocError), "{size} {align}");
         // SAFETY: the block is in use, and stays so, since growing it fails.
@@ -67,11 +72,18 @@ fn handles_are_as_large_as_documented() {
     let size = size_of::<BestFit<Buffer<'_>>>();
     assert!((1900..2200).contains(&size), "{size}");
     assert!(size_of::<FixedSize<64, Buffer<'_>>>() <= 64);
+    let size = size_of::<Segregated<OsPages>>();
+    assert!((1300..1450).contains(&size), "{size}");
 }
 
 #[test]
 fn size_zero_touches_no_memory() {
-    let heap = Local::new(BestFit::new(Buffer::new(&mut [])));
+    size_zero(BestFit::new(Buffer::new(&mut [])));
+    size_zero(Segregated::new(Buffer::new(&mut [])));
+}
+
+fn size_zero(strategy: impl Strategy) {
+    let heap = Local::new(strategy);
     let empty = heap.allocate(layout(0, 64)).unwrap();
     assert_eq!((empty.len(), empty.addr().get()), (0, 64));
     // SAFETY: allocated above; all of it is of size 0.

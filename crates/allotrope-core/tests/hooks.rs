@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use allotrope_core::{
     BestFit, DefaultPolicy, Event, EventKind, Events, FixedSize, Hook, Local, Locked, OsPages,
-    Policy,
+    Policy, Segregated,
 };
 
 #[derive(Default)]
@@ -68,6 +68,36 @@ fn fixed_size_tells_of_blocks_and_chunks() {
     assert_eq!(recorder.kinds(), [Refill, Allocate, Free, Allocate, Free]);
     drop(pool);
     assert_eq!(recorder.kinds(), [Release]);
+}
+
+#[test]
+fn segregated_tells_of_blocks_slabs_and_regions() {
+    use EventKind::{Allocate, Free, Refill, Release};
+    let recorder = Recorder::default();
+    let heap = Local::new(Segregated::<_, DefaultPolicy, _>::with_hook(OsPages::new(), &recorder));
+    let block = heap.allocate(LAYOUT).unwrap();
+    let first = recorder.0.borrow()[1];
+    assert_eq!((first.layout, first.extent, first.address), (LAYOUT, 48, block.addr().get()));
+    assert_eq!(recorder.kinds(), [Refill, Allocate]);
+
+    let same = Layout::new::<[u64; 6]>();
+    let large = Layout::new::<[u64; 5000]>();
+    // SAFETY: allocated above with `LAYOUT`, and grown and freed once each.
+    unsafe {
+        let block = heap.grow(block.cast(), LAYOUT, same).unwrap();
+        assert_eq!(recorder.kinds(), [Free, Allocate]);
+        let block = heap.grow(block.cast(), same, large).unwrap();
+        assert_eq!(recorder.kinds(), [Refill, Allocate, Free]);
+        heap.deallocate(block.cast(), large);
+    }
+    assert_eq!(recorder.kinds(), [Free, Release]);
+    heap.trim();
+    assert_eq!(recorder.kinds(), [Release]);
+    heap.allocate(large).unwrap();
+    heap.allocate(LAYOUT).unwrap();
+    assert_eq!(recorder.kinds(), [Refill, Allocate, Refill, Allocate]);
+    drop(heap);
+    assert_eq!(recorder.kinds(), [Release, Release]);
 }
 
 /// Allocates from the heap that it watches, three times.

@@ -10,4 +10,5 @@ pub(crate) mod bins;
 pub(crate) mod cover;
 pub(crate) mod granule;
 pub(crate) mod powers;
+pub(crate) mod size_class;
 pub(crate) mod uniform;

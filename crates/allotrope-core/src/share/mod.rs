@@ -170,3 +170,44 @@ macro_rules! best_fit_methods {
     };
 }
 use best_fit_methods;
+
+/// What an allocator has besides over [`FixedSize`](crate::FixedSize) or
+/// [`Segregated`](crate::Segregated), which keep free blocks in lists.
+macro_rules! list_methods {
+    () => {
+        /// Allocates a block that lies in a free list, if there is one; see
+        /// [`Segregated::allocate_listed`](crate::Segregated::allocate_listed).
+        #[inline]
+        pub fn allocate_listed(&self, layout: Layout) -> Option<NonNull<[u8]>> {
+            self.run(|strategy| strategy.allocate_listed(layout))
+        }
+    };
+}
+use list_methods;
+
+/// What an allocator over [`Segregated`](crate::Segregated) has besides.
+macro_rules! segregated_methods {
+    () => {
+        /// Allocates a block for `layout` for each place of `blocks`, as far as there are any, and
+        /// returns how many; see
+        /// [`Segregated::allocate_batch`](crate::Segregated::allocate_batch).
+        pub fn allocate_batch(
+            &self,
+            layout: Layout,
+            blocks: &mut [MaybeUninit<NonNull<u8>>],
+        ) -> usize {
+            self.run(|strategy| strategy.allocate_batch(layout, blocks))
+        }
+
+        /// Frees many blocks.
+        ///
+        /// # Safety
+        ///
+        /// As for [`Segregated::deallocate_batch`](crate::Segregated::deallocate_batch).
+        pub unsafe fn deallocate_batch(&self, layout: Layout, blocks: &[NonNull<u8>]) {
+            // SAFETY: as the caller promises.
+            self.run(|strategy| unsafe { strategy.deallocate_batch(layout, blocks) });
+        }
+    };
+}
+use segregated_methods;

@@ -40,6 +40,8 @@ pub(crate) struct Wish {
     pub(crate) least: usize,
     /// This would be best.
     pub(crate) best: usize,
+    /// A small region is not cut into less, even if there is not enough for all sharers then.
+    pub(crate) fair: usize,
 }
 
 /// All regions of a strategy, cut into chunks.
@@ -259,7 +261,7 @@ impl Head {
             region: nobodys,
             next: None,
             first,
-            chunk_size: wish.best.min(share).max(wish.least),
+            chunk_size: wish.best.min(share.max(wish.fair)).max(wish.least),
             frontier: first,
             free: None,
             lent: 0,

@@ -351,14 +351,20 @@ impl Large {
         added.map_err(|_| AllocError)
     }
 
-    /// Gives back every block, in use or not, and keeps the table for those that come.
+    /// Gives back every block, and `note`s it by its address and extent. The table is kept for those
+    /// that come.
     ///
     /// # Safety
     ///
     /// Nobody accesses a block afterwards, and `source` is always the same.
-    pub(crate) unsafe fn release_all<S: Source>(&mut self, source: &S) {
+    pub(crate) unsafe fn release_all<S: Source>(
+        &mut self,
+        source: &S,
+        mut note: impl FnMut(usize, usize),
+    ) {
         let (mut used, mut held) = (0, 0);
-        self.records.drain(|_, record| {
+        self.records.drain(|address, record| {
+            note(address, record.extent);
             used += record.extent;
             held += record.held;
             // SAFETY: the region is on loan, and nobody needs its block (caller).
@@ -613,7 +619,7 @@ mod tests {
         fail(None);
         // SAFETY: the blocks are not used any more; the source is the same.
         unsafe {
-            large.release_all(source);
+            large.release_all(source, |_, _| ());
             large.trim(source);
         }
         assert_eq!((large.bytes_used(), large.bytes_held()), (0, 0), "seed {seed}");

@@ -2,15 +2,16 @@
 
 mod best_fit;
 mod fixed_size;
-#[allow(dead_code, reason = "not every strategy uses all of it")]
 mod large;
 mod pool;
+mod segregated;
 mod shared;
 
 pub use best_fit::{BestFit, Span};
 pub use fixed_size::FixedSize;
 pub(crate) use fixed_size::{Blocks, Shape};
 pub use pool::Pool;
+pub use segregated::Segregated;
 pub use shared::SharedStrategy;
 
 use core::alloc::Layout;

@@ -89,7 +89,7 @@ impl<B: Shape, S: Source, P: Policy, H: Hook> Blocks<B, S, P, H> {
         let least = chunk_size(1, B::SIZE, B::ALIGN, slab::HEAD_SIZE);
         let best = chunk_size(Self::PER_CHUNK, B::SIZE, B::ALIGN, slab::HEAD_SIZE);
         match (least, best) {
-            (Some(least), Some(best)) => Wish { least, best },
+            (Some(least), Some(best)) => Wish { least, best, fair: least },
             _ => panic!("blocks of this size fit in no region"),
         }
     };
@@ -118,6 +118,14 @@ impl<B: Shape, S: Source, P: Policy, H: Hook> Blocks<B, S, P, H> {
         };
         self.log.push(|| Self::event(EventKind::Allocate, block, layout));
         Ok(block)
+    }
+
+    /// Hands out a block of the free list.
+    #[inline(always)]
+    pub(crate) fn take_listed(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+        let block = self.slabs.pop()?;
+        self.log.push(|| Self::event(EventKind::Allocate, block, layout));
+        Some(block)
     }
 
     /// Takes a block back.

@@ -124,7 +124,7 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
     pub(super) fn release_large(&mut self) {
         let Pool { large, regions, .. } = self;
         // SAFETY: the pool is borrowed mutably, or dropped: nobody has a block.
-        unsafe { large.release_all(regions.source()) };
+        unsafe { large.release_all(regions.source(), |_, _| ()) };
     }
 
     /// Releases what the table of large blocks does not need.

@@ -1,0 +1,179 @@
+//! Size classes: which block size serves which request.
+//!
+//! Every doubling is split into four equal steps, so a block is less than a quarter larger than the
+//! request that it serves (up to 64 bytes, a request is rounded to a multiple of 16 instead).
+//!
+//! ```text
+//! class    0   1   2   3 │  4   5   6   7 │  8   9  10  11 │ …  28   29   30   31
+//! block   16  32  48  64 │ 80  96 112 128 │160 192 224 256 │ … 5120 6144 7168 8192
+//! step          16       │       16       │       32       │         1024
+//! ```
+//!
+//! # Alignment
+//!
+//! A block is aligned to the largest power of two that divides its size. So an aligned request is
+//! a rounded size: rounded up to a multiple of its alignment *before* its class is looked up. Steps
+//! are powers of two: either the step is a multiple of the alignment, and so is the block size, or
+//! the alignment is a multiple of the step, and the rounded request is a block size itself.
+//!
+//! # Fits
+//!
+//! The class of a block size is that block size's, and every size in between has the same one, at
+//! any alignment that the block size is a multiple of. So a block can be freed with any size from
+//! what was asked for to what was returned.
+
+#![forbid(unsafe_code)]
+
+use core::alloc::Layout;
+
+/// One of the block sizes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct SizeClass(u8);
+
+impl SizeClass {
+    /// How many classes there are.
+    pub(crate) const COUNT: usize = 32;
+
+    /// The size in bytes of the largest class's blocks.
+    pub(crate) const LARGEST: usize = 8192;
+
+    /// The class that serves `layout`, if there is one with blocks of at most `limit` bytes, which
+    /// is a block size itself. None serves a request of size 0.
+    #[inline(always)]
+    pub(crate) const fn for_layout(layout: Layout, limit: usize) -> Option<Self> {
+        // A layout's size does not overflow when it is rounded to the alignment.
+        let size = (layout.size() + (layout.align() - 1)) & !(layout.align() - 1);
+        // One comparison for both limits: zero wraps around. A limit is at most `LARGEST`.
+        if size.wrapping_sub(1) >= limit || size > Self::LARGEST {
+            return None;
+        }
+        Some(Self(CLASS_OF[(size + (STEP - 1)) >> STEP_SHIFT]))
+    }
+
+    /// The class at `index`, which is below [`COUNT`](Self::COUNT).
+    pub(crate) const fn at(index: usize) -> Self {
+        assert!(index < Self::COUNT);
+        Self(index as u8)
+    }
+
+    /// The size in bytes of the blocks.
+    #[inline(always)]
+    pub(crate) const fn block_size(self) -> usize {
+        BLOCK_SIZES[self.index()] as usize
+    }
+
+    /// The alignment of the blocks.
+    #[inline(always)]
+    pub(crate) const fn block_align(self) -> usize {
+        1 << self.block_size().trailing_zeros()
+    }
+
+    /// The position of this class in a table of [`COUNT`](Self::COUNT) entries.
+    #[inline(always)]
+    pub(crate) const fn index(self) -> usize {
+        // The mask changes nothing; it tells the compiler so.
+        self.0 as usize & (Self::COUNT - 1)
+    }
+
+    /// Is `size` a block size?
+    pub(crate) const fn is_block_size(size: usize) -> bool {
+        match Layout::from_size_align(size, 1) {
+            Ok(layout) => match Self::for_layout(layout, Self::LARGEST) {
+                Some(class) => class.block_size() == size,
+                None => false,
+            },
+            Err(_) => false,
+        }
+    }
+}
+
+/// The smallest step between two classes.
+const STEP: usize = 1 << STEP_SHIFT;
+const STEP_SHIFT: u32 = 4;
+
+const BLOCK_SIZES: [u16; SizeClass::COUNT] = {
+    let mut sizes = [0; SizeClass::COUNT];
+    let mut index = 0;
+    while index < SizeClass::COUNT {
+        sizes[index] = match index / 4 {
+            0 => (index + 1) * STEP,
+            doubling => (4 + index % 4 + 1) * (STEP << (doubling - 1)),
+        } as u16;
+        index += 1;
+    }
+    sizes
+};
+
+/// The class of each multiple of [`STEP`].
+const CLASS_OF: [u8; SizeClass::LARGEST / STEP + 1] = {
+    let mut classes = [0; SizeClass::LARGEST / STEP + 1];
+    let (mut steps, mut class) = (0, 0);
+    while steps < classes.len() {
+        if steps * STEP > BLOCK_SIZES[class] as usize {
+            class += 1;
+        }
+        classes[steps] = class as u8;
+        steps += 1;
+    }
+    classes
+};
+
+const _: () = assert!(BLOCK_SIZES[SizeClass::COUNT - 1] as usize == SizeClass::LARGEST);
+const _: () = assert!(SizeClass::COUNT.is_power_of_two());
+
+#[cfg(test)]
+mod tests {
+    use super::super::cover::sizes_and_alignments;
+    use super::*;
+
+    fn class_of(size: usize, align: usize) -> Option<SizeClass> {
+        let layout = Layout::from_size_align(size, align).ok()?;
+        SizeClass::for_layout(layout, SizeClass::LARGEST)
+    }
+
+    #[test]
+    fn classes_are_the_smallest_that_are_large_enough_and_aligned() {
+        sizes_and_alignments(|size, align| {
+            let fits =
+                |class: &SizeClass| class.block_size() >= size && class.block_align() >= align;
+            let mut all = (0..SizeClass::COUNT).map(SizeClass::at);
+            let expected = if size == 0 { None } else { all.find(fits) };
+            assert_eq!(class_of(size, align), expected, "{size} {align}");
+        });
+    }
+
+    #[test]
+    fn a_block_size_is_in_its_own_class_at_any_alignment_that_it_has() {
+        for class in (0..SizeClass::COUNT).map(SizeClass::at) {
+            let size = class.block_size();
+            assert!(SizeClass::is_block_size(size) && !SizeClass::is_block_size(size - 1));
+            for shift in 0..=class.block_align().ilog2() {
+                assert_eq!(class_of(size, 1 << shift), Some(class), "{size} {shift}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_size_that_fits_has_the_same_class() {
+        for align in (0..=13).map(|shift| 1 << shift) {
+            for class in (1..=SizeClass::LARGEST).filter_map(|size| class_of(size, align)) {
+                assert_eq!(class_of(class.block_size(), align), Some(class), "{align}");
+            }
+        }
+    }
+
+    #[test]
+    fn waste_stays_below_a_quarter() {
+        for size in 65..=SizeClass::LARGEST {
+            let waste = class_of(size, 1).unwrap().block_size() - size;
+            assert!(waste * 4 < size, "{size} wastes {waste}");
+        }
+    }
+
+    #[test]
+    fn a_limit_is_inclusive() {
+        let layout = |size| Layout::from_size_align(size, 8).unwrap();
+        assert!(SizeClass::for_layout(layout(4096), 4096).is_some());
+        assert_eq!(SizeClass::for_layout(layout(4097), 4096), None);
+    }
+}
