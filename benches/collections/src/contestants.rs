@@ -29,6 +29,7 @@ macro_rules! for_each_home {
         $m!(Talc);
         $m!(LimitHome);
         $m!(OurBestFit);
+        $m!(OurSegregated);
     };
 }
 pub(crate) use for_each_home;

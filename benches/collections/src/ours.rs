@@ -1,6 +1,6 @@
 //! Our homes.
 
-use allotrope_core::{BestFit, Local, OsPages};
+use allotrope_core::{BestFit, Local, OsPages, Segregated};
 
 use crate::contestants::Home;
 
@@ -12,6 +12,22 @@ impl Home for OurBestFit {
 
     fn new() -> Self {
         OurBestFit(Local::new(BestFit::new(OsPages::new())))
+    }
+
+    #[inline(always)]
+    fn handle(&self) -> Self::Handle<'_> {
+        &self.0
+    }
+}
+
+pub struct OurSegregated(Local<Segregated<OsPages>>);
+
+impl Home for OurSegregated {
+    const NAME: &'static str = "allotrope Segregated";
+    type Handle<'a> = &'a Local<Segregated<OsPages>>;
+
+    fn new() -> Self {
+        OurSegregated(Local::new(Segregated::new(OsPages::new())))
     }
 
     #[inline(always)]

@@ -10,7 +10,7 @@ mod peers;
 
 use std::process::ExitCode;
 
-use allotrope_core::{BestFit, FixedSize, OsPages};
+use allotrope_core::{BestFit, FixedSize, OsPages, Segregated};
 use bench_kit::callgrind;
 
 /// Calls before the first that counts.
@@ -48,12 +48,16 @@ fn main() -> ExitCode {
     let bump = peers::bump();
     let best_fit = ours::Best::new(BestFit::new(OsPages::new()));
     let fixed_size = ours::Fixed::new(FixedSize::new(OsPages::new()));
+    let segregated = ours::Classes::new(Segregated::new(OsPages::new()));
     let locked = ours::Spin::new(FixedSize::new(OsPages::new()));
     let objects = ours::Objects::new(OsPages::new());
     let is_steady = paths! {
         "bumpalo_pair": peers::path_bumpalo_pair, &bump;
         "best_fit_pair": ours::path_best_fit_pair, &best_fit;
         "fixed_size_pair": ours::path_fixed_size_pair, &fixed_size;
+        "fixed_size_listed_pair": ours::path_fixed_size_listed_pair, &fixed_size;
+        "segregated_pair": ours::path_segregated_pair, &segregated;
+        "segregated_listed_pair": ours::path_segregated_listed_pair, &segregated;
         "locked_fixed_size_pair": ours::path_locked_fixed_size_pair, &locked;
         "object_pool_pair": ours::path_object_pool_pair, &objects;
     };
