@@ -144,6 +144,8 @@ fn strategies_in<'t>(tree: &'t Tree, bytes: &mut Bytes) -> Vec<Attempt<'t>> {
         ("nodes, best fit", repeat(|| with::best_fit_nodes(tree, bytes))),
         ("nodes, pools", repeat(|| with::pools(tree, bytes))),
         ("nodes, pools, object pool", repeat(|| with::pools_and_object_pool(tree, bytes))),
+        ("containers, size classes", repeat(|| with::segregated_containers(tree, bytes))),
+        ("nodes, size classes", repeat(|| with::segregated_nodes(tree, bytes))),
     ]
 }
 

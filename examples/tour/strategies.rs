@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use allotrope::prelude::{
-    BestFit, Buffer, BufferHeap, FixedSize, Global, Local, Locked, ObjectPool, Pool,
+    BestFit, Buffer, BufferHeap, FixedSize, Global, Local, Locked, ObjectPool, Pool, Segregated,
     SharedBufferHeap,
 };
 use allotrope::{Broken, DefaultPolicy, Policy, Upstream};
@@ -63,13 +63,14 @@ impl From<Broken> for Failure {
 
 type Outcome<'t> = Result<Run<'t>, Failure>;
 
-/// Small steps, for pools that share a buffer.
+/// Small steps, for pools and size classes that share a buffer.
 struct SmallSteps;
 
 impl Policy for SmallSteps {
     const CHUNK_SIZE: usize = 16 * 1024;
     const GROWTH_SIZE: usize = 64 * 1024;
     const RESERVE_SIZE: usize = DefaultPolicy::RESERVE_SIZE;
+    const LARGEST_CLASS: usize = 2 * 1024;
 }
 
 /// Containers, global allocator.
@@ -190,6 +191,44 @@ pub fn pools_and_object_pool<'t>(tree: &'t Tree, bytes: &mut Bytes) -> Outcome<'
         all_is_back(words.bytes_used(), words.check_invariants())?;
         all_is_back(paths.bytes_used(), paths.check_invariants())?;
         all_is_back(tokens.len(), Ok(()))?;
+        run
+    };
+    all_is_back(heap.bytes_used(), heap.check_invariants())?;
+    Ok(run)
+}
+
+/// Size classes, whose slabs and larger blocks all come from one buffer.
+type Classes<'h, 'b> = Local<Segregated<Upstream<&'h BufferHeap<'b>>, SmallSteps>>;
+
+/// Containers, size classes.
+pub fn segregated_containers<'t>(tree: &'t Tree, bytes: &mut Bytes) -> Outcome<'t> {
+    let heap = BufferHeap::new(BestFit::new(Buffer::new(bytes)));
+    let run = {
+        let classes: Classes = Local::new(Segregated::with_policy(Upstream::new(&heap)));
+        let run = {
+            let memory = Counted::new(&classes);
+            let (index, time) = timed(|| job::build(tree, Containers::new_in(&memory)))?;
+            Run::new(&index, time, (memory.now(), memory.peak()), Some(look_at(&heap)))
+        };
+        all_is_back(classes.bytes_used(), classes.check_invariants())?;
+        run
+    };
+    all_is_back(heap.bytes_used(), heap.check_invariants())?;
+    Ok(run)
+}
+
+/// Nodes, size classes.
+pub fn segregated_nodes<'t>(tree: &'t Tree, bytes: &mut Bytes) -> Outcome<'t> {
+    let heap = BufferHeap::new(BestFit::new(Buffer::new(bytes)));
+    let run = {
+        let classes: Classes = Local::new(Segregated::with_policy(Upstream::new(&heap)));
+        let run = {
+            let memory = Counted::new(&classes);
+            let (index, time) =
+                timed(|| job::build(tree, Nodes::new_in(&memory, &memory, Boxes(&memory))))?;
+            Run::new(&index, time, (memory.now(), memory.peak()), Some(look_at(&heap)))
+        };
+        all_is_back(classes.bytes_used(), classes.check_invariants())?;
         run
     };
     all_is_back(heap.bytes_used(), heap.check_invariants())?;

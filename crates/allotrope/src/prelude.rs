@@ -14,6 +14,6 @@ pub use crate::containers::*;
 pub use allocator_api2::alloc::Allocator;
 #[doc(no_inline)]
 pub use allotrope_core::{
-    BestFit, Buffer, FixedSize, Local, Locked, ObjectPool, Pool, PoolBox, SharedStrategy, Source,
-    Strategy,
+    BestFit, Buffer, FixedSize, Local, Locked, ObjectPool, Pool, PoolBox, Segregated,
+    SharedStrategy, Source, Strategy,
 };

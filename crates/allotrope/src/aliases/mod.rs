@@ -1,4 +1,4 @@
-//! Names for the combinations that are used most: source × sharing, all of best fit.
+//! Names for the combinations that are used most: source × sharing, nearly all of best fit.
 
 #[cfg(all(feature = "os-pages", target_os = "linux"))]
 mod pages;
@@ -6,7 +6,7 @@ mod pages;
 mod upstream;
 
 #[cfg(all(feature = "os-pages", target_os = "linux"))]
-pub use pages::{PageHeap, SharedPageHeap};
+pub use pages::{ClassHeap, PageHeap, SharedPageHeap};
 #[cfg(feature = "allocator-api2-02")]
 pub use upstream::{SharedUpstreamHeap, UpstreamHeap};
 
