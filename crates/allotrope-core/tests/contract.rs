@@ -207,6 +207,7 @@ fn segregated_over_pages() {
     report(
         steps(suite)
             .limits(&[4096])
+            .max_size(20 * 1024)
             .invariants(|heap| invariants(heap.check_invariants()))
             .assert_sent(),
     );
@@ -239,7 +240,7 @@ fn segregated_in_one_buffer() {
 
 #[test]
 fn segregated_in_tiny_buffers() {
-    for size in (0..300).chain((300..4096).step_by(61)) {
+    for size in (0..300).step_by(7).chain((300..4096).step_by(97)) {
         let suite = steps(Suite::of(InBuffer::<SegregatedMaker>::new(size))).steps(200);
         let suite = suite.only_from_upstream(true).max_size(size.max(16));
         if let Err(failure) = suite.run() {
