@@ -55,9 +55,9 @@ fn main() -> ExitCode {
         "bumpalo_pair": peers::path_bumpalo_pair, &bump;
         "best_fit_pair": ours::path_best_fit_pair, &best_fit;
         "fixed_size_pair": ours::path_fixed_size_pair, &fixed_size;
-        "fixed_size_listed_pair": ours::path_fixed_size_listed_pair, &fixed_size;
+        "fixed_size_pair_in_register": ours::path_fixed_size_pair_in_register, &fixed_size;
         "segregated_pair": ours::path_segregated_pair, &segregated;
-        "segregated_listed_pair": ours::path_segregated_listed_pair, &segregated;
+        "segregated_pair_in_register": ours::path_segregated_pair_in_register, &segregated;
         "locked_fixed_size_pair": ours::path_locked_fixed_size_pair, &locked;
         "object_pool_pair": ours::path_object_pool_pair, &objects;
     };

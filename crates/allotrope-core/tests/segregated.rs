@@ -173,20 +173,6 @@ fn a_batch_ends_where_memory_does() {
 }
 
 #[test]
-fn listed_blocks_are_those_that_were_freed() {
-    let heap = Local::new(Segregated::new(OsPages::new()));
-    assert_eq!(heap.allocate_listed(layout(64, 8)), None);
-    assert_eq!(heap.allocate_listed(layout(0, 8)), None);
-    let block = heap.allocate(layout(8192, 8)).unwrap();
-    // SAFETY: allocated above, and freed once.
-    unsafe { heap.deallocate(block.cast(), layout(8192, 8)) };
-    assert_eq!(heap.allocate_listed(layout(7000, 8)).map(|block| block.len()), None);
-    assert_eq!(heap.allocate_listed(layout(8000, 8)), Some(block));
-    assert_eq!(heap.allocate_listed(layout(8000, 8)), None);
-    assert_eq!(heap.bytes_used(), 8192);
-}
-
-#[test]
 fn large_blocks_come_and_go_with_their_regions() {
     let counting = Counting::default();
     let mut heap = Local::new(Segregated::new(Upstream::new(&counting)));

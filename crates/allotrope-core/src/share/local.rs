@@ -7,11 +7,9 @@ use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
 use super::gate::Gate;
-use super::{best_fit_methods, list_methods, segregated_methods, strategy_methods};
+use super::{best_fit_methods, segregated_methods, strategy_methods};
 use crate::api::impl_allocator;
-use crate::{
-    AllocError, BestFit, Broken, FixedSize, Hook, Policy, Segregated, Source, Span, Strategy,
-};
+use crate::{AllocError, BestFit, Broken, Hook, Policy, Segregated, Source, Span, Strategy};
 
 /// A strategy as an allocator for one thread: no lock, no check, no counter.
 ///
@@ -100,12 +98,7 @@ impl<S: Source, P: Policy, H: Hook> Local<BestFit<S, P, H>> {
 }
 
 impl<S: Source, P: Policy, H: Hook> Local<Segregated<S, P, H>> {
-    list_methods!();
     segregated_methods!();
-}
-
-impl<const SIZE: usize, S: Source, P: Policy, H: Hook> Local<FixedSize<SIZE, S, P, H>> {
-    list_methods!();
 }
 
 // SAFETY: blocks are the strategy's; those stay where they are until they are freed, or the

@@ -8,11 +8,9 @@ use core::ptr::{self, NonNull};
 use allotrope_sync::SpinLock;
 use lock_api::{Mutex, RawMutex};
 
-use super::{best_fit_methods, list_methods, segregated_methods, strategy_methods};
+use super::{best_fit_methods, segregated_methods, strategy_methods};
 use crate::api::impl_allocator;
-use crate::{
-    AllocError, BestFit, Broken, FixedSize, Hook, Policy, Segregated, Source, Span, Strategy,
-};
+use crate::{AllocError, BestFit, Broken, Hook, Policy, Segregated, Source, Span, Strategy};
 
 /// A strategy as an allocator for many threads, behind one lock.
 ///
@@ -86,14 +84,7 @@ impl<S: Source, P: Policy, H: Hook, R: RawMutex> Locked<BestFit<S, P, H>, R> {
 }
 
 impl<S: Source, P: Policy, H: Hook, R: RawMutex> Locked<Segregated<S, P, H>, R> {
-    list_methods!();
     segregated_methods!();
-}
-
-impl<const SIZE: usize, S: Source, P: Policy, H: Hook, R: RawMutex>
-    Locked<FixedSize<SIZE, S, P, H>, R>
-{
-    list_methods!();
 }
 
 // SAFETY: as for `Local`, and the lock lets one thread at a time at the strategy.

@@ -171,20 +171,6 @@ macro_rules! best_fit_methods {
 }
 use best_fit_methods;
 
-/// What an allocator has besides over [`FixedSize`](crate::FixedSize) or
-/// [`Segregated`](crate::Segregated), which keep free blocks in lists.
-macro_rules! list_methods {
-    () => {
-        /// Allocates a block that lies in a free list, if there is one; see
-        /// [`Segregated::allocate_listed`](crate::Segregated::allocate_listed).
-        #[inline]
-        pub fn allocate_listed(&self, layout: Layout) -> Option<NonNull<[u8]>> {
-            self.run(|strategy| strategy.allocate_listed(layout))
-        }
-    };
-}
-use list_methods;
-
 /// What an allocator over [`Segregated`](crate::Segregated) has besides.
 macro_rules! segregated_methods {
     () => {

@@ -120,14 +120,6 @@ impl<B: Shape, S: Source, P: Policy, H: Hook> Blocks<B, S, P, H> {
         Ok(block)
     }
 
-    /// Hands out a block of the free list.
-    #[inline(always)]
-    pub(crate) fn take_listed(&mut self, layout: Layout) -> Option<NonNull<u8>> {
-        let block = self.slabs.pop()?;
-        self.log.push(|| Self::event(EventKind::Allocate, block, layout));
-        Some(block)
-    }
-
     /// Takes a block back.
     ///
     /// # Safety

@@ -105,18 +105,6 @@ impl<const SIZE: usize, S: Source, P: Policy, H: Hook> FixedSize<SIZE, S, P, H> 
         self.blocks.source()
     }
 
-    /// Allocates a block that lies in the free list, if there is one: in a handful of instructions,
-    /// and never with a call of the source's. For those who cannot wait: what was allocated and
-    /// freed before is there, up to the next [`trim`](Strategy::trim).
-    #[inline]
-    pub fn allocate_listed(&mut self, layout: Layout) -> Option<NonNull<[u8]>> {
-        if layout.size() == 0 || !Self::serves(layout) {
-            return None;
-        }
-        let block = self.blocks.take_listed(layout)?;
-        Some(NonNull::slice_from_raw_parts(block, Self::BLOCK_SIZE))
-    }
-
     /// A block serves every layout that it is large enough for, or none.
     fn resize(
         &mut self,

@@ -169,31 +169,6 @@ impl<S: Source, P: Policy, H: Hook> Segregated<S, P, H> {
         self.chunks.source()
     }
 
-    /// Allocates a block that lies in its class's free list, if there is one: in a handful of
-    /// instructions, and never with a call of the source's. For those who cannot wait: what was
-    /// allocated and freed before is there, up to the next [`trim`](Strategy::trim) or refill.
-    ///
-    /// ```
-    /// use std::alloc::Layout;
-    /// use allotrope_core::{OsPages, Segregated, Strategy};
-    ///
-    /// let mut heap = Segregated::new(OsPages::new());
-    /// let layout = Layout::new::<[u64; 8]>();
-    /// assert_eq!(heap.allocate_listed(layout), None);
-    /// let block = heap.allocate(layout)?;
-    /// // SAFETY: allocated above with this layout, and not used any more.
-    /// unsafe { heap.deallocate(block.cast(), layout) };
-    /// assert_eq!(heap.allocate_listed(layout), Some(block));
-    /// # Ok::<(), allotrope_core::AllocError>(())
-    /// ```
-    #[inline]
-    pub fn allocate_listed(&mut self, layout: Layout) -> Option<NonNull<[u8]>> {
-        let class = Self::class_of(layout)?;
-        let block = self.slabs_mut(class).pop()?;
-        self.note(EventKind::Allocate, block, layout, class.block_size());
-        Some(NonNull::slice_from_raw_parts(block, class.block_size()))
-    }
-
     /// Allocates a block for `layout` for each place of `blocks`, from the first on, until there is
     /// none, and returns how many there were.
     ///
