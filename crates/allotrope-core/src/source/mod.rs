@@ -40,6 +40,15 @@ use crate::{AllocError, poison};
 /// from [`Buffer`], the simplest: only [`reserve`](Self::reserve) and [`release`](Self::release)
 /// have no default.
 ///
+/// # Threads
+///
+/// A strategy that threads share without a lock, [`Pool`](crate::Pool), needs a source that is
+/// `Sync`, and calls it from several threads at once. [`reserve`](Self::reserve), and calls for
+/// different regions, may overlap in time. For one region calls of [`commit`](Self::commit) may
+/// overlap, even for the same bytes; [`decommit`](Self::decommit) overlaps neither of them nor any
+/// use of its bytes, and [`grow_region`](Self::grow_region) and [`release`](Self::release) overlap
+/// nothing that is done with their region.
+///
 /// # Safety
 ///
 /// Implementors uphold the *Guarantees* of every method. Their methods do not unwind, and do not

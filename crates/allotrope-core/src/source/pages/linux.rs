@@ -5,12 +5,17 @@
 
 use core::ptr::{self, NonNull};
 
+use allotrope_sync::facade::atomic::{AtomicUsize, Ordering};
+use allotrope_sync::facade::process_wide;
+
 use super::{Contents, Movement, Platform};
 
 pub(super) struct Native;
 
-/// The page size is asked for once and kept: zero until then.
-static PAGE_SIZE: core::sync::atomic::AtomicUsize = core::sync::atomic::AtomicUsize::new(0);
+process_wide! {
+    /// The page size is asked for once and kept: zero until then.
+    static PAGE_SIZE: AtomicUsize = AtomicUsize::new(0);
+}
 
 #[cold]
 fn ask_page_size() -> usize {
@@ -19,7 +24,7 @@ fn ask_page_size() -> usize {
     let page_size = usize::try_from(answer).ok().filter(|size| size.is_power_of_two());
     let page_size = page_size.unwrap_or(4096);
     // Relaxed: the value is all there is, and every thread would store the same.
-    PAGE_SIZE.store(page_size, core::sync::atomic::Ordering::Relaxed);
+    PAGE_SIZE.store(page_size, Ordering::Relaxed);
     page_size
 }
 
@@ -31,7 +36,7 @@ fn checked(start: *mut libc::c_void) -> Option<NonNull<u8>> {
 unsafe impl Platform for Native {
     fn page_size() -> usize {
         // Relaxed: see `ask_page_size`.
-        match PAGE_SIZE.load(core::sync::atomic::Ordering::Relaxed) {
+        match PAGE_SIZE.load(Ordering::Relaxed) {
             0 => ask_page_size(),
             page_size => page_size,
         }
