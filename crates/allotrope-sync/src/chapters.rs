@@ -3,6 +3,9 @@
 #[doc = include_str!("../docs/ownership.md")]
 pub mod ownership {}
 
+#[doc = include_str!("../docs/side_table.md")]
+pub mod side_table {}
+
 #[doc = include_str!("../docs/slots.md")]
 pub mod slots {}
 
