@@ -14,9 +14,10 @@
 //!
 //! # Orderings
 //!
-//! To begin is `Relaxed`: who finds that a piece is gone sees so by what the piece was taken with,
-//! which is `Release` and `Acquire`, and so sees that this began. To end is `Release`, and the
-//! question `Acquire`: who sees that it has ended sees what was published.
+//! To begin is `Relaxed`. Who finds that a piece is gone must see that this began: by what the piece
+//! was taken with, if that is `Release` and `Acquire`; or because it has begun and ended itself
+//! around its own attempt, as changes of one count are ordered. To end is `Release`, and the question
+//! `Acquire`: who sees that it has ended sees what was published.
 
 use crate::facade::atomic::{AtomicUsize, Ordering};
 use crate::facade::const_fn;

@@ -114,6 +114,9 @@ impl<'a> Occupancy<'a> {
 
     /// Takes up to `most` blocks of one word: its number, and the blocks' bits.
     pub fn take_many(self, most: usize) -> Option<(usize, u32)> {
+        if most == 0 {
+            return None; // which says nothing of any word
+        }
         self.search(|word| match word.take_many(most) {
             0 => None,
             taken => Some(taken),

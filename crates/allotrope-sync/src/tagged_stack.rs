@@ -96,8 +96,9 @@ impl TaggedStack {
         }
     }
 
-    /// The numbers in it, from the top, while nobody pushes or pops.
-    pub fn iter<'a>(&'a mut self, links: &'a impl Links) -> impl Iterator<Item = u32> + 'a {
+    /// The numbers in it, from the top, once all that pushed and popped have been waited for. If
+    /// somebody does so meanwhile, it may be any numbers, and may not end.
+    pub fn iter(&self, links: &impl Links) -> impl Iterator<Item = u32> {
         follow(self.head.load(Ordering::Relaxed) as u32, links)
     }
 
