@@ -33,7 +33,7 @@ impl<'t, A: Allocator + Copy> Tokens<'t> for Boxes<A> {
 }
 
 impl<'t, 'p, S: Source, P: Policy> Tokens<'t> for &'p ObjectPool<Token<'t>, S, P> {
-    type Kept = PoolBox<'p, Token<'t>, S, P>;
+    type Kept = PoolBox<'p, Token<'t>, ObjectPool<Token<'t>, S, P>>;
 
     fn keep(self, token: Token<'t>) -> Result<Self::Kept, Full> {
         self.try_insert(token).map_err(|_| Full)

@@ -9,8 +9,10 @@ use allotrope_core::{self as ours, ObjectPool, OsPages, PoolBox};
 
 use crate::contestants::{BATCH, Object, Pool};
 
+type Objects = ObjectPool<MaybeUninit<Object>, OsPages>;
+
 /// By handles of one word, as `slab` is by keys.
-pub struct OurObjectPool(ObjectPool<MaybeUninit<Object>, OsPages>);
+pub struct OurObjectPool(Objects);
 
 impl Pool for OurObjectPool {
     const NAME: &'static str = "allotrope ObjectPool";
@@ -33,11 +35,11 @@ impl Pool for OurObjectPool {
 }
 
 /// By owning boxes, which are two words.
-pub struct OurPoolBox(ObjectPool<MaybeUninit<Object>, OsPages>);
+pub struct OurPoolBox(Objects);
 
 impl Pool for OurPoolBox {
     const NAME: &'static str = "(allotrope PoolBox)";
-    type Item<'a> = PoolBox<'a, MaybeUninit<Object>, OsPages>;
+    type Item<'a> = PoolBox<'a, MaybeUninit<Object>, Objects>;
 
     fn new(_: usize) -> Self {
         OurPoolBox(ObjectPool::new(OsPages::new()))
@@ -55,10 +57,7 @@ impl Pool for OurPoolBox {
 }
 
 #[inline(always)]
-fn insert(
-    pool: &ObjectPool<MaybeUninit<Object>, OsPages>,
-    v: u64,
-) -> PoolBox<'_, MaybeUninit<Object>, OsPages> {
+fn insert(pool: &Objects, v: u64) -> PoolBox<'_, MaybeUninit<Object>, Objects> {
     let mut object = pool.insert(MaybeUninit::uninit());
     // SAFETY: the object is ours, and its first word is a `u64`.
     unsafe { object.as_mut_ptr().cast::<u64>().write(v) };
@@ -115,7 +114,7 @@ impl Pool for OurPoolBatch {
     }
 
     #[inline(always)]
-    fn get_batch<'a>(&'a self, v: u64, items: &mut Vec<NonNull<u8>>) {
+    fn get_batch(&self, v: u64, items: &mut Vec<NonNull<u8>>) {
         let mut objects = [MaybeUninit::uninit(); BATCH];
         assert_eq!(self.0.0.allocate_batch(LAYOUT, &mut objects), BATCH);
         items.extend(objects.iter().zip(v..).map(|(object, v)| {
@@ -129,7 +128,7 @@ impl Pool for OurPoolBatch {
     }
 
     #[inline(always)]
-    fn put_batch<'a>(&'a self, items: Drain<'_, NonNull<u8>>) {
+    fn put_batch(&self, items: Drain<'_, NonNull<u8>>) {
         // SAFETY: `get_batch` took them out of this pool, and the caller gives them up.
         unsafe { self.0.0.deallocate_batch(LAYOUT, items.as_slice()) };
     }

@@ -16,7 +16,7 @@ pub use allotrope_sync::SpinLock;
 pub use error::AllocError;
 pub use hook::{Delivery, Event, EventKind, Events, Hook, NoHook, Record};
 pub use policy::{ClassicPolicy, DefaultPolicy, Policy};
-pub use share::{Local, Locked, ObjectPool, PoolBox};
+pub use share::{Local, Locked, ObjectPool, Places, PoolBox, SharedObjectPool};
 #[cfg(all(feature = "os-pages", target_os = "linux"))]
 pub use source::OsPages;
 #[cfg(feature = "allocator-api2-02")]

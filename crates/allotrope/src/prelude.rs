@@ -15,5 +15,5 @@ pub use allocator_api2::alloc::Allocator;
 #[doc(no_inline)]
 pub use allotrope_core::{
     BestFit, Buffer, FixedSize, Local, Locked, ObjectPool, Pool, PoolBox, Segregated,
-    SharedStrategy, Source, Strategy,
+    SharedObjectPool, SharedStrategy, Source, Strategy,
 };

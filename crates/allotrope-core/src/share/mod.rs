@@ -7,10 +7,14 @@ mod gate;
 mod local;
 mod locked;
 mod object_pool;
+mod pool_box;
+mod shared_object_pool;
 
 pub use local::Local;
 pub use locked::Locked;
-pub use object_pool::{ObjectPool, PoolBox};
+pub use object_pool::ObjectPool;
+pub use pool_box::{Places, PoolBox};
+pub use shared_object_pool::SharedObjectPool;
 
 /// The methods that an allocator over a strategy has, each a call of the strategy's through
 /// `self.run`, which borrows or locks it.

@@ -1,15 +1,13 @@
 //! A pool of objects of one type, owned by boxes that borrow the pool.
 
 use core::alloc::Layout;
-use core::borrow::{Borrow, BorrowMut};
 use core::cell::UnsafeCell;
 use core::fmt;
 use core::marker::PhantomData;
-use core::mem::{self, ManuallyDrop};
-use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 
 use super::gate::Gate;
+use super::pool_box::{Places, PoolBox};
 use crate::strategy::{Blocks, Shape};
 use crate::{AllocError, DefaultPolicy, Policy, Source};
 
@@ -95,11 +93,8 @@ impl<T, S: Source, P: Policy> ObjectPool<T, S, P> {
     ///
     /// If the source has no more memory; [`try_insert`](Self::try_insert) gives the value back.
     #[inline]
-    pub fn insert(&self, value: T) -> PoolBox<'_, T, S, P> {
-        match self.take() {
-            Ok(place) => self.fill(place, value),
-            Err(AllocError) => exhausted(),
-        }
+    pub fn insert(&self, value: T) -> PoolBox<'_, T, Self> {
+        PoolBox::insert(self, value)
     }
 
     /// Inserts `value`, or gives it back.
@@ -108,11 +103,8 @@ impl<T, S: Source, P: Policy> ObjectPool<T, S, P> {
     ///
     /// `value`, if the source has no more memory.
     #[inline]
-    pub fn try_insert(&self, value: T) -> Result<PoolBox<'_, T, S, P>, T> {
-        match self.take() {
-            Ok(place) => Ok(self.fill(place, value)),
-            Err(AllocError) => Err(value),
-        }
+    pub fn try_insert(&self, value: T) -> Result<PoolBox<'_, T, Self>, T> {
+        PoolBox::try_insert(self, value)
     }
 
     /// Inserts what `make` returns, which is made after its place is known, so that a large value
@@ -122,12 +114,8 @@ impl<T, S: Source, P: Policy> ObjectPool<T, S, P> {
     ///
     /// If the source has no more memory; `make` is not called then.
     #[inline]
-    pub fn insert_with(&self, make: impl FnOnce() -> T) -> PoolBox<'_, T, S, P> {
-        let Ok(place) = self.take() else { exhausted() };
-        let free_place = GiveBack { pool: self, place };
-        let value = make();
-        mem::forget(free_place);
-        self.fill(place, value)
+    pub fn insert_with(&self, make: impl FnOnce() -> T) -> PoolBox<'_, T, Self> {
+        PoolBox::insert_with(self, make)
     }
 
     /// Makes a box of what [`PoolBox::into_raw`] made a pointer of.
@@ -136,8 +124,9 @@ impl<T, S: Source, P: Policy> ObjectPool<T, S, P> {
     ///
     /// `value` comes from a box of this very pool, and no other box is made of it.
     #[inline]
-    pub const unsafe fn from_raw(&self, value: NonNull<T>) -> PoolBox<'_, T, S, P> {
-        PoolBox { value, pool: self, owns: PhantomData }
+    pub const unsafe fn from_raw(&self, value: NonNull<T>) -> PoolBox<'_, T, Self> {
+        // SAFETY: as the caller promises.
+        unsafe { PoolBox::from_raw_in(self, value) }
     }
 
     /// How many values the pool holds, leaked ones included. O(free places); of values without a
@@ -168,8 +157,11 @@ impl<T, S: Source, P: Policy> ObjectPool<T, S, P> {
         // does not come back, or not past the gate: see `Source`. So this is the only borrow.
         work(unsafe { &mut *self.blocks.get() })
     }
+}
 
-    /// Takes a place for one value.
+// SAFETY: `Blocks` hands out every block once, long enough and aligned for a `T`, until it is given
+// back; a value without a size needs no memory.
+unsafe impl<T, S: Source, P: Policy> Places<T> for ObjectPool<T, S, P> {
     #[inline(always)]
     fn take(&self) -> Result<NonNull<T>, AllocError> {
         if size_of::<T>() == 0 {
@@ -179,18 +171,6 @@ impl<T, S: Source, P: Policy> ObjectPool<T, S, P> {
     }
 
     #[inline(always)]
-    fn fill(&self, place: NonNull<T>, value: T) -> PoolBox<'_, T, S, P> {
-        // SAFETY: the place is a block of ours that nobody has, or, without a size, no memory.
-        unsafe { place.write(value) };
-        PoolBox { value: place, pool: self, owns: PhantomData }
-    }
-
-    /// Takes a place back.
-    ///
-    /// # Safety
-    ///
-    /// `take` returned it, and nobody uses it any more.
-    #[inline(always)]
     unsafe fn give_back(&self, place: NonNull<T>) {
         if size_of::<T>() > 0 {
             // SAFETY: as the caller promises.
@@ -199,137 +179,8 @@ impl<T, S: Source, P: Policy> ObjectPool<T, S, P> {
     }
 }
 
-#[cold]
-#[inline(never)]
-fn exhausted() -> ! {
-    panic!("the pool's source has no more memory")
-}
-
 impl<T, S: Source, P: Policy> fmt::Debug for ObjectPool<T, S, P> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("ObjectPool").field("len", &self.len()).finish_non_exhaustive()
-    }
-}
-
-/// Gives a place back when it goes out of scope.
-struct GiveBack<'p, T, S: Source, P: Policy> {
-    pool: &'p ObjectPool<T, S, P>,
-    place: NonNull<T>,
-}
-
-impl<T, S: Source, P: Policy> Drop for GiveBack<'_, T, S, P> {
-    #[inline(always)]
-    fn drop(&mut self) {
-        // SAFETY: whoever makes one of these gives up the place.
-        unsafe { self.pool.give_back(self.place) };
-    }
-}
-
-/// A value in an [`ObjectPool`], owned.
-pub struct PoolBox<'p, T, S: Source, P: Policy = DefaultPolicy> {
-    value: NonNull<T>,
-    pool: &'p ObjectPool<T, S, P>,
-    owns: PhantomData<T>,
-}
-
-impl<'p, T, S: Source, P: Policy> PoolBox<'p, T, S, P> {
-    /// Takes the value out.
-    pub fn into_inner(self) -> T {
-        let this = ManuallyDrop::new(self);
-        let free_place = GiveBack { pool: this.pool, place: this.value };
-        // SAFETY: the value is moved out, and the box is forgotten.
-        let value = unsafe { this.value.read() };
-        drop(free_place);
-        value
-    }
-
-    /// The value's place, which nobody owns then: half the size of a box, for those who hold many
-    /// and know their pool. [`ObjectPool::from_raw`] makes a box of it again.
-    ///
-    /// ```
-    /// use allotrope_core::{ObjectPool, OsPages, PoolBox};
-    ///
-    /// let pool = ObjectPool::new(OsPages::new());
-    /// let handle = PoolBox::into_raw(pool.insert(String::from("here")));
-    /// // SAFETY: from a box of this pool, just above.
-    /// assert_eq!(*unsafe { pool.from_raw(handle) }, "here");
-    /// assert!(pool.is_empty());
-    /// ```
-    #[inline]
-    pub const fn into_raw(this: Self) -> NonNull<T> {
-        let value = this.value;
-        mem::forget(this);
-        value
-    }
-
-    /// Leaves the value in the pool until the pool is dropped. It is not dropped itself.
-    pub fn leak(self) -> &'p mut T {
-        let mut value = ManuallyDrop::new(self).value;
-        // SAFETY: the value stays as long as the pool does, and nobody else can reach it.
-        unsafe { value.as_mut() }
-    }
-}
-
-impl<T, S: Source, P: Policy> Drop for PoolBox<'_, T, S, P> {
-    #[inline]
-    fn drop(&mut self) {
-        // The place is free again even if dropping the value unwinds.
-        let free_place = GiveBack { pool: self.pool, place: self.value };
-        // SAFETY: the box owns the value, and is dropped once.
-        unsafe { self.value.drop_in_place() };
-        drop(free_place);
-    }
-}
-
-impl<T, S: Source, P: Policy> Deref for PoolBox<'_, T, S, P> {
-    type Target = T;
-    #[inline]
-    fn deref(&self) -> &T {
-        // SAFETY: the box owns an initialized value.
-        unsafe { self.value.as_ref() }
-    }
-}
-
-impl<T, S: Source, P: Policy> DerefMut for PoolBox<'_, T, S, P> {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: as in `deref`, and the box is borrowed mutably.
-        unsafe { self.value.as_mut() }
-    }
-}
-
-impl<T, S: Source, P: Policy> AsRef<T> for PoolBox<'_, T, S, P> {
-    fn as_ref(&self) -> &T {
-        self
-    }
-}
-
-impl<T, S: Source, P: Policy> AsMut<T> for PoolBox<'_, T, S, P> {
-    fn as_mut(&mut self) -> &mut T {
-        self
-    }
-}
-
-impl<T, S: Source, P: Policy> Borrow<T> for PoolBox<'_, T, S, P> {
-    fn borrow(&self) -> &T {
-        self
-    }
-}
-
-impl<T, S: Source, P: Policy> BorrowMut<T> for PoolBox<'_, T, S, P> {
-    fn borrow_mut(&mut self) -> &mut T {
-        self
-    }
-}
-
-impl<T: fmt::Debug, S: Source, P: Policy> fmt::Debug for PoolBox<'_, T, S, P> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&**self, formatter)
-    }
-}
-
-impl<T: fmt::Display, S: Source, P: Policy> fmt::Display for PoolBox<'_, T, S, P> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&**self, formatter)
     }
 }
