@@ -72,7 +72,8 @@ fn pool_over_pages() {
     let suite = Suite::new(|_| Pool::<_, ClassicPolicy>::with_policy(OsPages::new()));
     report(
         steps(suite)
-            .limits(&[4096, 65536])
+            .limits(&[4096])
+            .max_size(4500)
             .invariants(|pool| invariants(pool.check_invariants()))
             .assert_shared(),
     );

@@ -153,10 +153,10 @@ fn the_last_free_block_is_found() {
     const THREADS: usize = 3;
     let mut bytes = vec![MaybeUninit::uninit(); 8 * 1024];
     let pool = Pool::new(Buffer::new(&mut bytes));
-    let layout = Layout::from_size_align(512, 1).unwrap();
+    let layout = LAYOUT;
     let mut all: Vec<_> = std::iter::from_fn(|| Sent::new(&pool, layout, 9)).collect();
     assert!(all.len() > THREADS);
-    // All but one for each thread stay in use.
+    // All but one for each thread stay in use; those lie in one chunk.
     all.drain(..THREADS).for_each(|sent| sent.free(&pool));
     let served = AtomicUsize::new(0);
     thread::scope(|threads| {

@@ -95,16 +95,16 @@ const fn below(block: usize, word: usize) -> u32 {
     if blocks >= WORD_BLOCKS { u32::MAX } else { (1 << blocks) - 1 }
 }
 
-/// The size of the chunks of a pool whose first region has `room` bytes: at most `best`, and at
-/// most a sixteenth of the room so that several classes share it; but no sixteenth so small that
-/// few classes are served. `least` is what is of any use.
-pub(crate) const fn chunk_size_in(room: usize, best: usize, least: usize) -> Option<usize> {
+/// The size of the chunks of a pool whose first region has `region_size` bytes: at most `best`, and
+/// at most a sixteenth of the region so that several classes share it; but no sixteenth so small
+/// that few classes are served. `least` is what is of any use.
+pub(crate) const fn chunk_size_in(region_size: usize, best: usize, least: usize) -> Option<usize> {
     const COMFORTABLE: usize = 1024;
-    if room < 2 * least {
+    if region_size < least {
         return None;
     }
-    let sixteenth = floor_power(room / 16);
-    let quarter = floor_power(room / 4);
+    let sixteenth = floor_power(region_size / 16);
+    let quarter = floor_power(region_size / 4);
     let comfortable = if quarter < COMFORTABLE { quarter } else { COMFORTABLE };
     let mut size = if sixteenth > comfortable { sixteenth } else { comfortable };
     size = if size > best { best } else { size };
@@ -172,10 +172,11 @@ mod tests {
         assert_eq!(size(16 * 1024), Some(1024));
         assert_eq!(size(4096), Some(1024));
         assert_eq!(size(1024), Some(256));
-        assert_eq!(size(511), None);
-        for room in 512..100_000 {
+        assert_eq!(size(300), Some(256));
+        assert_eq!(size(255), None);
+        for room in 1024..100_000 {
             let size = size(room).unwrap();
-            assert!(size.is_power_of_two() && 2 * size <= room);
+            assert!(size.is_power_of_two() && 4 * size <= room);
         }
     }
 }

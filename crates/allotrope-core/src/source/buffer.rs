@@ -36,9 +36,7 @@ use crate::AllocError;
 /// # Orderings
 ///
 /// The flag that says whether the bytes are lent is set with `Acquire` and cleared with `Release`:
-/// who borrows them sees what the borrower before did. To set it is `Release` as well: a thread
-/// that comes too late sees what the one that has the bytes did before it took them, for instance
-/// that it said it would.
+/// who borrows them sees what the borrower before did.
 pub struct Buffer<'a> {
     bytes: NonNull<[u8]>,
     lent: AtomicBool,
@@ -84,7 +82,7 @@ impl<'a> Buffer<'a> {
 // lives, and which nobody else may access meanwhile. `lent` sees to it that they are lent once.
 unsafe impl Source for Buffer<'_> {
     fn reserve(&self, least: usize, _: usize) -> Result<Region, AllocError> {
-        if self.size() < least || self.lent.swap(true, Ordering::AcqRel) {
+        if self.size() < least || self.lent.swap(true, Ordering::Acquire) {
             return Err(AllocError);
         }
         Ok(Region::new(self.bytes, self.size(), Contents::Unknown))

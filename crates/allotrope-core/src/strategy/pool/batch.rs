@@ -4,7 +4,6 @@ use core::alloc::Layout;
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
-use allotrope_sync::facade::atomic::Ordering;
 use allotrope_sync::slots;
 
 use super::Pool;
@@ -98,7 +97,7 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
         most: usize,
         record: &mut H::Record,
     ) -> Option<(Chunk<'_>, usize, u32)> {
-        if let Some(word) = NonNull::new(self.current(shard, class).load(Ordering::Acquire)) {
+        if let Some(word) = self.word_of(shard, class) {
             // SAFETY: a shard's word is one of a chunk of this pool's.
             let bits = unsafe { word.as_ref() }.take_many(most);
             if bits != 0 {

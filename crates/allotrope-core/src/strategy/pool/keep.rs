@@ -6,7 +6,7 @@ use allotrope_sync::facade::atomic::Ordering;
 
 use super::chunk::Chunk;
 use super::regions::{Older, Waiting};
-use super::{Class, Pool, Shard};
+use super::{Class, Pool, SHARDS, Shard};
 use crate::hook::{Event, EventKind, Hook, Record};
 use crate::layout::powers::{Blocks, CLASSES};
 use crate::strategy::Broken;
@@ -105,27 +105,45 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
     pub(super) fn check(&self) -> Result<(), Broken> {
         let mut known = 0;
         for class in 0..CLASSES {
+            let mut held = 0;
             for id in self.classes[class].all.iter(&Older(&self.regions)) {
                 let chunk = self.regions.chunk(id);
-                let require = |holds: bool, invariant| match holds {
-                    true => Ok(()),
-                    false => Err(Broken { invariant, address: chunk.start().addr().get() }),
-                };
-                require(chunk.class() == Some(class), "a chunk in a list has the list's class")?;
-                let occupancy = chunk.occupancy();
-                let (held, raised) = occupancy.state();
-                require(held || !raised, "a chunk that may have a free block is held")?;
-                let Some(blocks) = self.blocks_of(class) else { continue };
-                for (number, word) in occupancy.words().iter().enumerate() {
-                    let free = word.free();
-                    require(free & !blocks.bits(number) == 0, "only blocks are free")?;
-                    require(free == 0 || occupancy.is_raised(number), "free blocks are found")?;
-                }
+                self.check_chunk(chunk, class)?;
+                held += usize::from(chunk.occupancy().state().0);
                 known += 1;
             }
+            let holders = self.holders(class, held + 1);
+            require(holders == held, "a chunk that is held is found by one who looks", 0)?;
         }
         let all = self.regions.chunks().filter(|(_, chunk)| chunk.class().is_some()).count();
-        let invariant = "every chunk with a class is in its list";
-        if known == all { Ok(()) } else { Err(Broken { invariant, address: 0 }) }
+        require(known == all, "every chunk with a class is in its list", 0)
     }
+
+    fn check_chunk(&self, chunk: Chunk<'_>, class: usize) -> Result<(), Broken> {
+        let address = chunk.start().addr().get();
+        require(chunk.class() == Some(class), "a chunk in a list has the list's class", address)?;
+        let occupancy = chunk.occupancy();
+        let (held, raised) = occupancy.state();
+        require(held || !raised, "a chunk that may have a free block is held", address)?;
+        let Some(blocks) = self.blocks_of(class) else {
+            return require(false, "a chunk has room for a block of its class", address);
+        };
+        for (number, word) in occupancy.words().iter().enumerate() {
+            let free = word.free();
+            require(free & !blocks.bits(number) == 0, "only blocks are free", address)?;
+            let found = free == 0 || occupancy.is_raised(number);
+            require(found, "a word with a free block is found", address)?;
+        }
+        Ok(())
+    }
+
+    /// How many chunks of `class` are a shard's, or wait for one; counted up to `most` of each.
+    fn holders(&self, class: usize, most: usize) -> usize {
+        let waiting = self.classes[class].ready.iter(&Waiting(&self.regions)).take(most).count();
+        waiting + (0..SHARDS).filter_map(|shard| self.word_of(shard, class)).count()
+    }
+}
+
+fn require(holds: bool, invariant: &'static str, address: usize) -> Result<(), Broken> {
+    if holds { Ok(()) } else { Err(Broken { invariant, address }) }
 }

@@ -12,7 +12,10 @@
 //!
 //! A thread takes blocks from the word of its shard, so that threads of different shards meet only
 //! where one frees what another allocated. Shards and the ready list are how free blocks are found
-//! quickly; the words in the chunks' heads alone say what is free.
+//! quickly; the words in the chunks' heads alone say what is free. The page of each part:
+//! [`allotrope_sync::word`], [`occupancy`](allotrope_sync::occupancy),
+//! [`tagged_stack`](allotrope_sync::tagged_stack), [`push_list`](allotrope_sync::push_list),
+//! [`growth`](allotrope_sync::growth).
 //!
 //! # Invariants
 //!
@@ -52,6 +55,75 @@ use crate::{AllocError, DefaultPolicy, Policy, Source};
 const SHARDS: usize = 16;
 
 /// Blocks of powers of two from 16 bytes to 4 KiB, for any number of threads, without a lock.
+///
+/// `Pool` and `&Pool` are `Allocator`s, and blocks may be freed by other threads than allocated
+/// them.
+///
+/// ```
+/// use std::thread;
+/// use allotrope_core::{OsPages, Pool};
+/// use allocator_api2::vec::Vec;
+///
+/// static POOL: Pool<OsPages> = Pool::new(OsPages::new());
+///
+/// let squares = thread::spawn(|| {
+///     let mut squares = Vec::new_in(&POOL);
+///     squares.extend((0..10).map(|n| n * n));
+///     squares
+/// });
+/// let squares = squares.join().unwrap();
+/// assert_eq!((squares[9], POOL.bytes_used()), (81, 64));
+/// drop(squares);
+/// assert_eq!(POOL.bytes_used(), 0);
+/// ```
+///
+/// | asked for | served with | wasted |
+/// |---|---|---|
+/// | 1 to 4096 bytes, aligned to at most that | the next power of two, at least 16, of size and alignment | less than half of it |
+/// | more | pages of its own, known by a side table | less than a page, and a system call |
+///
+/// | call | takes |
+/// |---|---|
+/// | allocate, free | O(1): mostly one read-modify-write each, of a word that other threads seldom touch |
+/// | [`allocate_batch`](Self::allocate_batch), [`deallocate_batch`](Self::deallocate_batch) | one read-modify-write for up to 32 blocks |
+/// | allocate where memory is exhausted | O(chunks of the class), to be sure of it |
+/// | counts, [`trim`](Self::trim), [`reset`](Self::reset) | O(chunks) |
+///
+/// # Chunks
+///
+/// Blocks of one class lie in a chunk of 64 KiB ([`Policy::CHUNK_SIZE`], where that is less), at
+/// multiples of their size. In the chunk's head are one bit for each block, and nothing of the pool
+/// lies in a free block. All chunks of a pool have the size that its first region leads to: over a
+/// small buffer they are at most a sixteenth of it (a quarter, if that is less than 1 KiB), so that
+/// several classes share it, but blocks that do not fit beside the head of so small a chunk are
+/// refused. 64 KiB serve blocks of up to 2 KiB, 256 KiB all classes. A region loses up to a chunk to
+/// alignment.
+///
+/// # Threads
+///
+/// A thread takes blocks from one of sixteen shards, and two threads of different shards from
+/// different chunks. A chunk that runs empty is left; whoever frees the first block in it again
+/// makes it known. So memory grows with what is in use at once, and by at most a chunk for each
+/// shard and class, however threads come, go, and free each other's blocks.
+///
+/// No thread ever waits for another, with one exception: a call that is about to fail waits for
+/// those that are just then adding memory. A call fails only if at some moment every block of its
+/// class was in use, and none could be added: threads that never hold more blocks at once than
+/// [`capacity`](Self::capacity) are never refused one.
+///
+/// A source that calls the very pool that it supplies does no harm: no call keeps anything locked.
+/// Nor does it wait for itself: with [`Source::MAY_REENTER`] nobody waits for a region, and an
+/// allocation may fail while another thread is just getting one.
+///
+/// # Memory that is given back
+///
+/// No shared call does that, since another thread might be looking. [`trim`](Self::trim) and
+/// [`reset`](Self::reset) borrow the pool mutably.
+///
+/// # Where the idea comes from
+///
+/// jemalloc's slabs keep such bitmaps, with summaries above them, under a lock. Chunks that wait are
+/// in Treiber's stack (1986).
 pub struct Pool<S: Source, P: Policy = DefaultPolicy, H: Hook = NoHook> {
     shards: [Shard; SHARDS],
     classes: [Class; CLASSES],

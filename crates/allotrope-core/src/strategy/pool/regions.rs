@@ -22,6 +22,8 @@
 //! # Orderings
 //!
 //! - A region is stored in the table with `Release` and loaded with `Acquire`: its head is there.
+//!   Who knows the number of a chunk loads it `Relaxed`: the number came, by `Release` and
+//!   `Acquire`, from somebody who has seen the region.
 //! - `cut` moves with `Release` and is read with `Acquire`: who finds that nothing is left to cut
 //!   sees that those who cut have said so ([`Growth`]).
 //! - The chunk size is `Relaxed`: it is set once, before there is a chunk.
@@ -142,7 +144,7 @@ impl<S: Source, P: Policy> Regions<S, P> {
     /// The chunk at `place` in region `region`, which was cut.
     #[inline]
     pub(super) fn chunk_at(&self, region: usize, place: usize) -> Chunk<'_> {
-        let head = self.table[region].load(Ordering::Acquire);
+        let head = self.table[region].load(Ordering::Relaxed);
         // SAFETY: the chunk was cut, so its region is in the table (invariant 1), and the chunk in
         // it.
         let start = unsafe { (*head).first.add(place * self.chunk_size()) };
@@ -260,7 +262,7 @@ impl<S: Source, P: Policy> Regions<S, P> {
         let gap = start.align_offset(align_of::<RegionHead>());
         let head_end = gap + size_of::<RegionHead>();
         let Some(room) = region.size().checked_sub(head_end) else { return Err(region) };
-        let Some(size) = self.agree_on_size(room) else { return Err(region) };
+        let Some(size) = self.agree_on_size(region.size()) else { return Err(region) };
         let until_first = (start.addr().get() + head_end).wrapping_neg() & (size - 1);
         let chunks = (room.saturating_sub(until_first) / size).min(MAX_CHUNKS);
         // SAFETY: the head lies in the region, which is on loan.
@@ -284,12 +286,12 @@ impl<S: Source, P: Policy> Regions<S, P> {
         if stored { Ok(()) } else { Err(unsafe { place.read() }.region) }
     }
 
-    /// The size of all chunks: that of the first region, which has as much room.
-    fn agree_on_size(&self, room: usize) -> Option<usize> {
+    /// The size of all chunks: what suits the first region, which has so many bytes.
+    fn agree_on_size(&self, region_size: usize) -> Option<usize> {
         if S::RESERVES_AHEAD {
             return Some(Self::BEST);
         }
-        let size = chunk_size_in(room, Self::BEST, Self::LEAST)?;
+        let size = chunk_size_in(region_size, Self::BEST, Self::LEAST)?;
         let relaxed = Ordering::Relaxed;
         Some(self.chunk_size.compare_exchange(0, size, relaxed, relaxed).err().unwrap_or(size))
     }
@@ -303,7 +305,7 @@ impl<S: Source, P: Policy> Regions<S, P> {
 impl RegionHead {
     /// How many chunks have been cut.
     pub(super) fn cut(&self) -> usize {
-        self.cut.load(Ordering::Acquire) as usize
+        self.cut.load(Ordering::Relaxed) as usize
     }
 
     /// Says how many chunks have been cut, while the pool is borrowed mutably.

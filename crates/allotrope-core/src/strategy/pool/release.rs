@@ -55,7 +55,7 @@ impl<S: Source, P: Policy> Regions<S, P> {
     fn release_unused(&mut self) {
         let mut are_left = false;
         for entry in &self.table {
-            let Some(head) = ptr::NonNull::new(entry.load(Ordering::Acquire)) else { continue };
+            let Some(head) = ptr::NonNull::new(entry.load(Ordering::Relaxed)) else { continue };
             // SAFETY: a head in the table is initialized.
             if unsafe { head.as_ref() }.cut() > 0 {
                 are_left = true;
@@ -77,7 +77,7 @@ impl<S: Source, P: Policy> Regions<S, P> {
 impl<S: Source, P> Drop for Regions<S, P> {
     fn drop(&mut self) {
         for entry in &self.table {
-            let Some(head) = ptr::NonNull::new(entry.load(Ordering::Acquire)) else { continue };
+            let Some(head) = ptr::NonNull::new(entry.load(Ordering::Relaxed)) else { continue };
             // SAFETY: as in `release_unused`: the pool is going away, with all its blocks.
             let region = unsafe { head.read() }.region;
             // SAFETY: as above.

@@ -9,9 +9,10 @@
 //!
 //! # Orderings
 //!
-//! A shard's word is replaced with `AcqRel` and read with `Acquire`: the chunk that it lies in is
-//! ready, and whoever takes a chunk out sees so, too. To move it to another word of the same chunk
-//! is `Release` for those who read it.
+//! A shard's word is replaced with `AcqRel` and read with `Acquire`: who reads it, or takes it out,
+//! sees a chunk that is ready. To move it to another word of the same chunk is `Relaxed`: it is a
+//! read-modify-write, so that who reads the new word still synchronizes with who put the chunk
+//! there.
 
 use core::alloc::Layout;
 use core::ptr::NonNull;
@@ -81,7 +82,7 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
 
     #[inline(always)]
     fn take_from_word(&self, shard: usize, class: usize) -> Option<NonNull<u8>> {
-        let word = NonNull::new(self.current(shard, class).load(Ordering::Acquire))?;
+        let word = self.word_of(shard, class)?;
         // SAFETY: a shard's word is one of a chunk of this pool's.
         let bit = unsafe { word.as_ref() }.take()?;
         let chunk = self.chunk_of(word);
@@ -89,8 +90,14 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
     }
 
     #[inline(always)]
-    pub(super) fn current(&self, shard: usize, class: usize) -> &AtomicPtr<Word> {
+    fn current(&self, shard: usize, class: usize) -> &AtomicPtr<Word> {
         &self.shards[shard % SHARDS].current[class]
+    }
+
+    /// The word that `shard` takes blocks of `class` from.
+    #[inline(always)]
+    pub(super) fn word_of(&self, shard: usize, class: usize) -> Option<NonNull<Word>> {
+        NonNull::new(self.current(shard, class).load(Ordering::Acquire))
     }
 
     #[inline(always)]
@@ -136,14 +143,13 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
         take: impl Fn(Chunk<'_>) -> Option<(usize, R)>,
     ) -> Option<R> {
         let current = self.current(shard, class);
-        let old = current.load(Ordering::Acquire);
-        if let Some(word) = NonNull::new(old) {
-            let chunk = self.chunk_of(word);
+        if let Some(old) = self.word_of(shard, class) {
+            let chunk = self.chunk_of(old);
             if let Some((number, taken)) = take(chunk) {
-                let word = chunk.word(number).as_ptr();
+                let (old, new) = (old.as_ptr(), chunk.word(number).as_ptr());
                 // Where this fails, another thread has given the shard something to take from.
-                let order = (Ordering::Release, Ordering::Relaxed);
-                let _ = current.compare_exchange(old, word, order.0, order.1);
+                let relaxed = Ordering::Relaxed;
+                let _ = current.compare_exchange(old, new, relaxed, relaxed);
                 return Some(taken);
             }
         }
@@ -186,8 +192,7 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
     pub(super) fn take_anywhere(&self, class: usize) -> Option<NonNull<u8>> {
         // Most often it is in the chunk of some other shard.
         for shard in 0..SHARDS {
-            let word = NonNull::new(self.current(shard, class).load(Ordering::Acquire));
-            let chunk = word.map(|word| self.chunk_of(word));
+            let chunk = self.word_of(shard, class).map(|word| self.chunk_of(word));
             if let Some(chunk) = chunk
                 && let Some((number, bit)) = chunk.occupancy().take()
             {
