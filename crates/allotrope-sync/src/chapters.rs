@@ -11,3 +11,12 @@ pub mod slots {}
 
 #[doc = include_str!("../docs/spin_lock.md")]
 pub mod spin_lock {}
+
+#[doc = include_str!("../docs/occupancy.md")]
+pub mod occupancy {}
+
+#[doc = include_str!("../docs/stacks.md")]
+pub mod stacks {}
+
+#[doc = include_str!("../docs/growth.md")]
+pub mod growth {}

@@ -1,5 +1,7 @@
 //! Growth: is somebody just adding memory?
 //!
+//! Why that is right, and why there is no ABA problem, says [its chapter](crate::chapters::growth).
+//!
 //! ```text
 //! thread A   begin ── takes the last piece ── makes it ready ── publishes it ── end
 //! thread B               no piece is left ── is somebody adding? wait ────────▶ look again

@@ -10,14 +10,14 @@ extern crate std;
 pub mod chapters;
 #[doc(hidden)]
 pub mod facade;
-pub mod growth;
-pub mod occupancy;
-pub mod push_list;
+mod growth;
+mod occupancy;
+mod push_list;
 mod side_table;
 pub mod slots;
 mod spin;
-pub mod tagged_stack;
-pub mod word;
+mod tagged_stack;
+mod word;
 
 pub use growth::{Growing, Growth};
 pub use occupancy::{Occupancy, Summary};

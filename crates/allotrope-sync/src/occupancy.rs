@@ -1,5 +1,7 @@
 //! The occupancy of a chunk: words of free blocks, and above them a summary.
 //!
+//! Why that is right, and why there is no ABA problem, says [its chapter](crate::chapters::occupancy).
+//!
 //! ```text
 //! summary │ raises │ held │ row flags  0 1 0 … 1 │      lies, as the words do, in the chunk's head
 //!                                        │     └──────────────┐
@@ -23,20 +25,6 @@
 //! 2. A summary with a flag set is held.
 //! 3. The chunk passes from holder to holder: by [`give_up`](Occupancy::give_up), then by a `put`
 //!    that says so.
-//!
-//! # Flags against words
-//!
-//! A put changes the word, then the summary, where it always counts a *raise*, even if the flag is
-//! set already. A search reads the summary, then the words of a row; if all are empty it clears
-//! the flag, but only if the summary is as it was, raises included. So between the two either
-//! nothing was raised, and a put that it did not see in the word will raise the flag after it; or
-//! something was, and the search begins again.
-//!
-//! # Why there is no ABA problem
-//!
-//! Two summaries that are equal have the same number of raises (of 2³¹; a search that is
-//! interrupted for exactly so many would clear a flag too many), so nothing was raised in between.
-//! Flags that were cleared and raised are told apart from flags that were left alone.
 //!
 //! # Orderings
 //!

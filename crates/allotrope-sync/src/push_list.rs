@@ -1,5 +1,7 @@
 //! The push list: things with numbers that are never removed, newest first.
 //!
+//! Why that is right, and why there is no ABA problem, says [its chapter](crate::chapters::stacks).
+//!
 //! ```text
 //! newest ──▶ 7: │ 2 │──▶ 2: │ 9 │──▶ 9: │ none │
 //! ```
@@ -8,10 +10,6 @@
 //!
 //! 1. A number is in at most one list over the same links, at most once, and stays.
 //! 2. The link of a number in the list never changes.
-//!
-//! # Why there is no ABA problem
-//!
-//! Nothing is removed, so nothing comes back.
 //!
 //! # Orderings
 //!

@@ -1,5 +1,7 @@
 //! The tagged stack: things with numbers, last in, first out.
 //!
+//! Why that is right, and why there is no ABA problem, says [its chapter](crate::chapters::stacks).
+//!
 //! ```text
 //! head │ tag │ 7 │       links, wherever their owner keeps them
 //!              └──────▶ 7: │ 2 │──▶ 2: │ 9 │──▶ 9: │ none │
@@ -13,15 +15,6 @@
 //! 1. A number is in at most one stack over the same links, at most once.
 //! 2. The link of a number in the stack is the number below it, or none; nobody changes it.
 //! 3. The tag grows by one with every pop, and by nothing else.
-//!
-//! # Why there is no ABA problem
-//!
-//! A pop reads the head, then that number's link, and then exchanges the head for what the link
-//! said. If the number was popped meanwhile, the one below as well, and the first pushed again, the
-//! link that was read is out of date although the number is on top again; but the tag has grown by
-//! two, so the exchange fails. (It would have to grow by 2³² while one pop is interrupted.) A push
-//! concludes nothing from the head but where it links to, and needs no tag. To read the link of a
-//! number that is no longer in the stack does no harm: links are atomic and stay readable.
 //!
 //! # Orderings
 //!

@@ -1,5 +1,7 @@
 //! A word of occupancy: 32 blocks, one bit each, set while the block is free.
 //!
+//! Why that is right, and why there is no ABA problem, says [its chapter](crate::chapters::occupancy).
+//!
 //! ```text
 //!  63 ────────────── 32 31 ───────────────── 0
 //! │ how often one was  │ 1 0 0 1 1 1 … 0 1 1 │
@@ -15,12 +17,6 @@
 //! 1. A bit is set exactly while nobody has its block. Whoever clears it has the block; only who
 //!    has the block sets it.
 //! 2. The upper half grows by one with every put, and by nothing else.
-//!
-//! # Why there is no ABA problem
-//!
-//! A take compares the word and clears bits of it. If the word left the value that was read and
-//! came back to it, the bits say again that the blocks are free, and they are: there is nothing
-//! else that a take has concluded from what it read.
 //!
 //! # Orderings
 //!

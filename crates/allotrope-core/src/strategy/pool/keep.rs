@@ -1,9 +1,5 @@
 //! What is done to a whole pool: counting, checking, giving back.
 
-use core::ptr;
-
-use allotrope_sync::facade::atomic::Ordering;
-
 use super::chunk::Chunk;
 use super::regions::{Older, Waiting};
 use super::{Class, Pool, SHARDS, Shard};
@@ -41,9 +37,7 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
 
     /// Forgets all shards' words, and which chunks wait or have a class.
     fn forget(&mut self) {
-        for current in self.shards.iter_mut().flat_map(|Shard { current }| current) {
-            current.store(ptr::null_mut(), Ordering::Relaxed);
-        }
+        self.shards.fill_with(Shard::new);
         for Class { ready, all } in &mut self.classes {
             ready.clear();
             all.clear();

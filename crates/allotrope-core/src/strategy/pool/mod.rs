@@ -12,10 +12,9 @@
 //!
 //! A thread takes blocks from the word of its shard, so that threads of different shards meet only
 //! where one frees what another allocated. Shards and the ready list are how free blocks are found
-//! quickly; the words in the chunks' heads alone say what is free. The page of each part:
-//! [`allotrope_sync::word`], [`occupancy`](allotrope_sync::occupancy),
-//! [`tagged_stack`](allotrope_sync::tagged_stack), [`push_list`](allotrope_sync::push_list),
-//! [`growth`](allotrope_sync::growth).
+//! quickly; the words in the chunks' heads alone say what is free. Each part has its chapter:
+//! [`occupancy`](allotrope_sync::chapters::occupancy), [`stacks`](allotrope_sync::chapters::stacks),
+//! [`growth`](allotrope_sync::chapters::growth).
 //!
 //! # Invariants
 //!
