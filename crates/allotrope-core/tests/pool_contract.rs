@@ -7,7 +7,8 @@ use std::mem::MaybeUninit;
 
 use allotrope_conformance::{Subject, Suite, TestUpstream};
 use allotrope_core::{
-    Buffer, ClassicPolicy, DefaultPolicy, Event, Events, Hook, OsPages, Policy, Pool, Upstream,
+    Buffer, ClassicPolicy, DefaultPolicy, Event, Events, Hook, OsPages, Policy, Pool, Source,
+    Upstream,
 };
 
 /// Small chunks and regions, so that there are many.
@@ -36,7 +37,7 @@ fn pool_over_an_upstream() {
         steps(suite)
             .limits(&[16, 2048, 4096, 8192])
             .only_from_upstream(true)
-            .invariants(|pool| invariants(pool.check_invariants()))
+            .invariants(at_rest)
             .assert_shared(),
     );
 }
@@ -49,7 +50,7 @@ fn pool_over_many_small_regions() {
             .limits(&[16, 2048, 4096, 8192])
             .max_size(16 * 1024)
             .only_from_upstream(true)
-            .invariants(|pool| invariants(pool.check_invariants()))
+            .invariants(at_rest)
             .assert_shared(),
     );
 }
@@ -62,7 +63,7 @@ fn pool_of_tiny_chunks_refuses_what_does_not_fit_them() {
             .limits(&[16, 512, 1024])
             .max_size(2048)
             .only_from_upstream(true)
-            .invariants(|pool| invariants(pool.check_invariants()))
+            .invariants(at_rest)
             .assert_shared(),
     );
 }
@@ -70,25 +71,14 @@ fn pool_of_tiny_chunks_refuses_what_does_not_fit_them() {
 #[test]
 fn pool_over_pages() {
     let suite = Suite::new(|_| Pool::<_, ClassicPolicy>::with_policy(OsPages::new()));
-    report(
-        steps(suite)
-            .limits(&[4096])
-            .max_size(4500)
-            .invariants(|pool| invariants(pool.check_invariants()))
-            .assert_shared(),
-    );
+    report(steps(suite).limits(&[4096]).max_size(4500).invariants(at_rest).assert_shared());
 }
 
 #[test]
 fn pool_with_a_hook() {
     let suite =
         Suite::new(|upstream| Pool::<_, Small, _>::with_hook(Upstream::new(upstream), Deaf));
-    report(
-        steps(suite)
-            .max_size(16 * 1024)
-            .invariants(|pool| invariants(pool.check_invariants()))
-            .assert_shared(),
-    );
+    report(steps(suite).max_size(16 * 1024).invariants(at_rest).assert_shared());
 }
 
 #[test]
@@ -160,12 +150,13 @@ impl Subject for InBuffer {
     }
 
     fn check(&self, allocator: &Self::Allocator<'_>) -> Result<(), String> {
-        invariants(allocator.check_invariants())
+        at_rest(allocator)
     }
 }
 
-fn invariants(result: Result<(), allotrope_core::Broken>) -> Result<(), String> {
-    result.map_err(|broken| broken.to_string())
+fn at_rest<S: Source, P: Policy, H: Hook>(pool: &Pool<S, P, H>) -> Result<(), String> {
+    // SAFETY: the suite asks when its threads are done.
+    unsafe { pool.check_at_rest() }.map_err(|broken| broken.to_string())
 }
 
 /// The suite with as many steps as the environment says.

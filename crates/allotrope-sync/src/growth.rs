@@ -16,12 +16,11 @@
 //!
 //! # Orderings
 //!
-//! To begin is `Relaxed`. Who finds that a piece is gone must see that this began: by what the piece
-//! was taken with, if that is `Release` and `Acquire`; or because it has begun and ended itself
-//! around its own attempt, as changes of one count are ordered. To end is `Release`, and the question
-//! `Acquire`: who sees that it has ended sees what was published.
+//! To begin is `Relaxed`, with a `Release` fence behind it; the question has an `Acquire` fence before
+//! it. So who finds a piece gone, by whatever atomic and ordering, sees that this began. To end is
+//! `Release`, and the question `Acquire`: who sees that it has ended sees what was published.
 
-use crate::facade::atomic::{AtomicUsize, Ordering};
+use crate::facade::atomic::{AtomicUsize, Ordering, fence};
 use crate::facade::const_fn;
 
 /// How many are adding memory.
@@ -41,11 +40,13 @@ impl Growth {
     /// Begins; it ends when the result is dropped.
     pub fn begin(&self) -> Growing<'_> {
         self.under_way.fetch_add(1, Ordering::Relaxed);
+        fence(Ordering::Release);
         Growing(self)
     }
 
     /// Is anyone adding memory?
     pub fn is_under_way(&self) -> bool {
+        fence(Ordering::Acquire);
         self.under_way.load(Ordering::Acquire) > 0
     }
 }

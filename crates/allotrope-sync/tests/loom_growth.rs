@@ -12,8 +12,9 @@ use allotrope_sync::facade::thread;
 #[derive(Default)]
 struct Model {
     growth: Growth,
+    /// Like what becomes of it, without an ordering of its own.
     is_gone: AtomicBool,
-    /// What has become of the piece. It is read and written without an ordering of its own.
+    /// What has become of the piece.
     published: AtomicU32,
 }
 
@@ -21,7 +22,7 @@ impl Model {
     /// Takes the piece if it is there, and publishes it.
     fn grow(&self) {
         let _growing = self.growth.begin();
-        if !self.is_gone.swap(true, Ordering::AcqRel) {
+        if !self.is_gone.swap(true, Ordering::Relaxed) {
             self.published.store(1, Ordering::Relaxed);
         }
     }
@@ -35,7 +36,7 @@ fn who_finds_nothing_left_and_nobody_at_it_sees_what_was_published() {
             let model = Arc::clone(&model);
             thread::spawn(move || model.grow())
         };
-        if model.is_gone.load(Ordering::Acquire) && !model.growth.is_under_way() {
+        if model.is_gone.load(Ordering::Relaxed) && !model.growth.is_under_way() {
             assert_eq!(model.published.load(Ordering::Relaxed), 1);
         }
         other.join().unwrap();
@@ -51,7 +52,7 @@ fn two_that_grow_are_both_counted() {
             let model = Arc::clone(&model);
             thread::spawn(move || model.grow())
         });
-        if model.is_gone.load(Ordering::Acquire) && !model.growth.is_under_way() {
+        if model.is_gone.load(Ordering::Relaxed) && !model.growth.is_under_way() {
             assert_eq!(model.published.load(Ordering::Relaxed), 1);
         }
         others.into_iter().for_each(|other| other.join().unwrap());

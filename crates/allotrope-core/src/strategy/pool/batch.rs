@@ -61,10 +61,15 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
         while count < blocks.len() {
             let mut record = H::Record::default();
             let places = &mut blocks[count..];
+            let adopted = self.regions.adopted();
             let taken = self.take_word(shard, class, places.len(), &mut record);
             let Some((chunk, number, mut bits)) = taken else {
-                let single = self.take_anywhere(class);
-                let Some(block) = single else { break };
+                let Some(block) = self.take_anywhere(class) else {
+                    if self.regions.adopted() == adopted {
+                        break;
+                    }
+                    continue;
+                };
                 poison::unpoison(block, block_size(class));
                 record.push(|| Self::event(EventKind::Allocate, block, class, layout));
                 record.deliver(&self.hook);

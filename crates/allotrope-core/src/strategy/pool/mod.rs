@@ -203,6 +203,21 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
 
     shared_strategy_methods!();
 
+    /// Like [`check_invariants`](Self::check_invariants), and every free block can be found.
+    ///
+    /// # Errors
+    ///
+    /// The first invariant found broken.
+    ///
+    /// # Safety
+    ///
+    /// All calls of other threads have been waited for, and none begins.
+    pub unsafe fn check_at_rest(&self) -> Result<(), Broken> {
+        self.check()?;
+        // SAFETY: as the caller promises.
+        unsafe { self.check_lists() }
+    }
+
     /// How many blocks for `layout` the pool has, used or free, without asking its source for
     /// more. O(chunks of their class).
     pub fn capacity(&self, layout: Layout) -> usize {

@@ -24,8 +24,10 @@
 //! - A region is stored in the table with `Release` and loaded with `Acquire`: its head is there.
 //!   Who knows the number of a chunk loads it `Relaxed`: the number came, by `Release` and
 //!   `Acquire`, from somebody who has seen the region.
-//! - `cut` moves with `Release` and is read with `Acquire`: who finds that nothing is left to cut
-//!   sees that those who cut have said so ([`Growth`]).
+//! - `cut` is `Relaxed`: who moves it has the chunk to itself, and says so to those who find that
+//!   nothing is left ([`Growth`]).
+//! - `adopted` grows with `Release` and is read with `Acquire`: who counts a region sees it in the
+//!   table, and the size of its chunks.
 //! - The chunk size is `Relaxed`: it is set once, before there is a chunk.
 
 use core::marker::PhantomData;
@@ -54,6 +56,8 @@ pub(super) struct Regions<S: Source, P> {
     /// Zero until there is a region; what the source says, unless it reserves ahead.
     pub(super) chunk_size: AtomicUsize,
     growth: Growth,
+    /// How many regions were ever put into the table.
+    adopted: AtomicU32,
     pub(super) spare: TaggedStack,
     policy: PhantomData<fn() -> P>,
 }
@@ -110,6 +114,7 @@ impl<S: Source, P: Policy> Regions<S, P> {
                 table: array_of!(AtomicPtr::new(ptr::null_mut())),
                 chunk_size: AtomicUsize::new(0),
                 growth: Growth::new(),
+                adopted: AtomicU32::new(0),
                 spare: TaggedStack::new(),
                 policy: PhantomData,
             }
@@ -135,6 +140,12 @@ impl<S: Source, P: Policy> Regions<S, P> {
         self.growth.is_under_way()
     }
 
+    /// How many regions there have been. Where memory was exhausted before and this has changed
+    /// since, somebody has got a region, and there may be a chunk for every class in it.
+    pub(super) fn adopted(&self) -> u32 {
+        self.adopted.load(Ordering::Acquire)
+    }
+
     /// The chunk with this number, which was cut.
     #[inline]
     pub(super) fn chunk(&self, id: u32) -> Chunk<'_> {
@@ -154,8 +165,6 @@ impl<S: Source, P: Policy> Regions<S, P> {
 
     /// A chunk of free blocks of `class`, in `list` already, that the caller holds.
     pub(super) fn add(&self, class: usize, list: &PushList) -> Option<Chunk<'_>> {
-        // A source that might call this pool would wait for itself.
-        let _adding = (!S::MAY_REENTER).then(|| self.growth.begin());
         loop {
             let size = self.chunk_size();
             if size > 0 {
@@ -165,7 +174,7 @@ impl<S: Source, P: Policy> Regions<S, P> {
                     unsafe { chunk.fill(class, blocks, size) };
                     list.push(chunk.id(), &Older(self));
                 };
-                if let Some(chunk) = self.take_spare(publish).or_else(|| self.cut(publish)) {
+                if let Some(chunk) = self.take_spare(publish).or_else(|| self.cut_one(publish)) {
                     return Some(chunk);
                 }
             }
@@ -190,21 +199,17 @@ impl<S: Source, P: Policy> Regions<S, P> {
     }
 
     /// Cuts a chunk from a region that has one left.
-    fn cut(&self, publish: impl Fn(Chunk<'_>)) -> Option<Chunk<'_>> {
+    fn cut_one(&self, publish: impl Fn(Chunk<'_>)) -> Option<Chunk<'_>> {
         self.heads().find_map(|(number, head)| {
             loop {
-                let place = head.cut.load(Ordering::Acquire);
+                let place = head.cut.load(Ordering::Relaxed);
                 if place as usize == head.chunks {
                     return None;
                 }
                 let start = self.commit(head, place as usize).ok()?;
                 let _adding = self.growth.begin();
-                let mine = head.cut.compare_exchange(
-                    place,
-                    place + 1,
-                    Ordering::Release,
-                    Ordering::Relaxed,
-                );
+                let relaxed = Ordering::Relaxed;
+                let mine = head.cut.compare_exchange(place, place + 1, relaxed, relaxed);
                 if mine.is_ok() {
                     let id = (number as u32) << PLACE_BITS | place;
                     // SAFETY: the chunk is committed, and this thread's alone (invariant 3).
@@ -235,6 +240,9 @@ impl<S: Source, P: Policy> Regions<S, P> {
 
     #[cold]
     fn add_region(&self) -> Result<(), AllocError> {
+        // A source that might call this pool would wait for itself. Over one, a call may be refused
+        // while another is getting the last region.
+        let _adding = (!S::MAY_REENTER).then(|| self.growth.begin());
         let known = self.chunk_size();
         let least = if known > 0 { known } else { Self::LEAST };
         let wanted = if S::RESERVES_AHEAD {
@@ -282,6 +290,7 @@ impl<S: Source, P: Policy> Regions<S, P> {
             let order = (Ordering::Release, Ordering::Relaxed);
             entry.compare_exchange(empty, place.as_ptr(), order.0, order.1).is_ok()
         });
+        self.adopted.fetch_add(u32::from(stored), Ordering::Release);
         // SAFETY: if it is in no table, nobody else knows of the head just written.
         if stored { Ok(()) } else { Err(unsafe { place.read() }.region) }
     }
@@ -294,6 +303,11 @@ impl<S: Source, P: Policy> Regions<S, P> {
         let size = chunk_size_in(region_size, Self::BEST, Self::LEAST)?;
         let relaxed = Ordering::Relaxed;
         Some(self.chunk_size.compare_exchange(0, size, relaxed, relaxed).err().unwrap_or(size))
+    }
+
+    /// How many chunks have been cut.
+    pub(super) fn cut(&self) -> usize {
+        self.heads().map(|(_, head)| head.cut()).sum()
     }
 
     /// How many bytes have been cut, heads included.

@@ -127,9 +127,15 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
             let (number, bit) = chunk.occupancy().take()?;
             Some((number, chunk.block(class, number, bit)))
         };
-        match self.search(shard, class, record, take) {
-            Some(block) => Ok(block),
-            None => self.take_anywhere(class).ok_or(AllocError),
+        loop {
+            let adopted = self.regions.adopted();
+            let block = self.search(shard, class, record, take);
+            if let Some(block) = block.or_else(|| self.take_anywhere(class)) {
+                return Ok(block);
+            }
+            if self.regions.adopted() == adopted {
+                return Err(AllocError);
+            }
         }
     }
 
