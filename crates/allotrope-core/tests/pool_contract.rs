@@ -75,6 +75,12 @@ fn pool_over_pages() {
 }
 
 #[test]
+fn pool_as_a_global_allocator() {
+    let suite = Suite::global(|upstream| Pool::<_, Small>::with_policy(Upstream::new(upstream)));
+    report(steps(suite).max_size(16 * 1024).only_from_upstream(true).assert_shared());
+}
+
+#[test]
 fn pool_with_a_hook() {
     let suite =
         Suite::new(|upstream| Pool::<_, Small, _>::with_hook(Upstream::new(upstream), Deaf));

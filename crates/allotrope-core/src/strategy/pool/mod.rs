@@ -25,6 +25,7 @@
 
 mod batch;
 mod chunk;
+mod global;
 mod keep;
 mod large;
 mod regions;
@@ -56,7 +57,7 @@ const SHARDS: usize = 16;
 /// Blocks of powers of two from 16 bytes to 4 KiB, for any number of threads, without a lock.
 ///
 /// `Pool` and `&Pool` are `Allocator`s, and blocks may be freed by other threads than allocated
-/// them.
+/// them. A `Pool` in a `static` is a `GlobalAlloc`.
 ///
 /// ```
 /// use std::thread;
