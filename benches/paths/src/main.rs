@@ -10,7 +10,7 @@ mod peers;
 
 use std::process::ExitCode;
 
-use allotrope_core::{BestFit, FixedSize, OsPages, Segregated};
+use allotrope_core::{BestFit, FixedSize, OsPages, Pool, Segregated};
 use bench_kit::callgrind;
 
 /// Calls before the first that counts.
@@ -50,6 +50,7 @@ fn main() -> ExitCode {
     let fixed_size = ours::Fixed::new(FixedSize::new(OsPages::new()));
     let segregated = ours::Classes::new(Segregated::new(OsPages::new()));
     let locked = ours::Spin::new(FixedSize::new(OsPages::new()));
+    let pool = Pool::new(OsPages::new());
     let objects = ours::Objects::new(OsPages::new());
     let is_steady = paths! {
         "bumpalo_pair": peers::path_bumpalo_pair, &bump;
@@ -59,6 +60,7 @@ fn main() -> ExitCode {
         "segregated_pair": ours::path_segregated_pair, &segregated;
         "segregated_pair_in_register": ours::path_segregated_pair_in_register, &segregated;
         "locked_fixed_size_pair": ours::path_locked_fixed_size_pair, &locked;
+        "pool_pair": ours::path_pool_pair, &pool;
         "object_pool_pair": ours::path_object_pool_pair, &objects;
     };
     if is_steady { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -5,7 +5,7 @@ use std::arch::asm;
 use std::hint::black_box;
 use std::ptr::NonNull;
 
-use allotrope_core::{BestFit, FixedSize, Local, Locked, ObjectPool, OsPages, Segregated};
+use allotrope_core::{BestFit, FixedSize, Local, Locked, ObjectPool, OsPages, Pool, Segregated};
 
 /// Best fit over pages, with a neighbour in use, so that freeing joins with the rest only.
 pub type Best = Local<BestFit<OsPages>>;
@@ -15,6 +15,8 @@ pub type Fixed = Local<FixedSize<64, OsPages>>;
 pub type Classes = Local<Segregated<OsPages>>;
 /// The pool of 64-byte blocks behind a spin lock.
 pub type Spin = Locked<FixedSize<64, OsPages>>;
+/// The lock-free pool.
+pub type Shared = Pool<OsPages>;
 /// A pool of 64-byte objects.
 pub type Objects = ObjectPool<[u64; 8], OsPages>;
 
@@ -60,6 +62,8 @@ pairs! {
     path_segregated_pair_in_register: Classes, hide;
     /// 64 bytes from the free list behind a spin lock, and back.
     path_locked_fixed_size_pair: Spin, black_box;
+    /// 64 bytes from the word of this thread's shard, and back.
+    path_pool_pair: Shared, black_box;
 }
 
 /// A small object in, and dropped.
