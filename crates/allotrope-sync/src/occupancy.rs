@@ -97,21 +97,28 @@ impl<'a> Occupancy<'a> {
     /// Takes a block: the number of its word, and its bit there. `None` if there was none to be
     /// seen, and then no flag is left but those raised meanwhile.
     pub fn take(self) -> Option<(usize, u32)> {
-        self.search(Word::take)
+        self.take_after(ROW - 1)
     }
 
-    /// Takes up to `most` blocks of one word: its number, and the blocks' bits.
-    pub fn take_many(self, most: usize) -> Option<(usize, u32)> {
+    /// As [`take`](Self::take), beginning in each row behind the place that word `last` has in its
+    /// own. Who comes from that word finds more than in the first: it was emptied longest ago.
+    pub fn take_after(self, last: usize) -> Option<(usize, u32)> {
+        self.search(last, Word::take)
+    }
+
+    /// Takes up to `most` blocks of one word: its number, and the blocks' bits. It begins as
+    /// [`take_after`](Self::take_after) does.
+    pub fn take_many(self, last: usize, most: usize) -> Option<(usize, u32)> {
         if most == 0 {
             return None; // which says nothing of any word
         }
-        self.search(|word| match word.take_many(most) {
+        self.search(last, |word| match word.take_many(most) {
             0 => None,
             taken => Some(taken),
         })
     }
 
-    fn search(self, take: impl Fn(&Word) -> Option<u32>) -> Option<(usize, u32)> {
+    fn search(self, last: usize, take: impl Fn(&Word) -> Option<u32>) -> Option<(usize, u32)> {
         loop {
             let seen = self.summary.state.load(Ordering::Acquire);
             let flags = seen & FLAGS;
@@ -119,9 +126,9 @@ impl<'a> Occupancy<'a> {
                 return None;
             }
             let row = flags.trailing_zeros() as usize;
-            let words = self.words.iter().enumerate().skip(row * ROW).take(ROW);
-            for (number, word) in words {
-                if let Some(taken) = take(word) {
+            for step in 1..=ROW {
+                let number = row * ROW + last.wrapping_add(step) % ROW;
+                if let Some(taken) = self.words.get(number).and_then(&take) {
                     return Some((number, taken));
                 }
             }

@@ -67,7 +67,7 @@ fn two_searches_against_a_put_leave_no_free_block_without_a_flag() {
             let chunk = Arc::clone(&chunk);
             thread::spawn(move || _ = chunk.occupancy().put(4, 0b1))
         };
-        let mine = chunk.occupancy().take_many(3);
+        let mine = chunk.occupancy().take_many(0, 3);
         putter.join().unwrap();
         let others = searcher.join().unwrap();
         let left = chunk.occupancy().take();

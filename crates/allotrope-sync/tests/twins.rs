@@ -59,7 +59,7 @@ fn an_occupancy_does_as_a_set_of_blocks_does() {
                     None => assert!(free.is_empty()),
                 },
                 5 => {
-                    if let Some((word, mut bits)) = occupancy.take_many(random(40)) {
+                    if let Some((word, mut bits)) = occupancy.take_many(random(128), random(40)) {
                         while bits != 0 {
                             let block = word * 32 + bits.trailing_zeros() as usize;
                             assert!(free.remove(&block));

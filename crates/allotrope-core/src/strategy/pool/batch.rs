@@ -110,8 +110,8 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
                 return Some((chunk, chunk.number_of(word), bits));
             }
         }
-        self.search(shard, class, record, |chunk| {
-            let (number, bits) = chunk.occupancy().take_many(most)?;
+        self.search(shard, class, record, |chunk, last| {
+            let (number, bits) = chunk.occupancy().take_many(last, most)?;
             Some((number, (chunk.id(), number, bits)))
         })
         .map(|(id, number, bits)| (self.regions.chunk(id), number, bits))

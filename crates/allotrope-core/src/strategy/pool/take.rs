@@ -123,8 +123,8 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
         class: usize,
         record: &mut H::Record,
     ) -> Result<NonNull<u8>, AllocError> {
-        let take = |chunk: Chunk<'_>| {
-            let (number, bit) = chunk.occupancy().take()?;
+        let take = |chunk: Chunk<'_>, last| {
+            let (number, bit) = chunk.occupancy().take_after(last)?;
             Some((number, chunk.block(class, number, bit)))
         };
         loop {
@@ -140,18 +140,19 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
     }
 
     /// Looks for what `take` takes from a chunk: in the shard's own, in those that wait, and in new
-    /// ones. The chunk where it is found is the shard's from then on.
+    /// ones. It is told which word was the last one. The chunk where it is found is the shard's from
+    /// then on.
     pub(super) fn search<R>(
         &self,
         shard: usize,
         class: usize,
         record: &mut H::Record,
-        take: impl Fn(Chunk<'_>) -> Option<(usize, R)>,
+        take: impl Fn(Chunk<'_>, usize) -> Option<(usize, R)>,
     ) -> Option<R> {
         let current = self.current(shard, class);
         if let Some(old) = self.word_of(shard, class) {
             let chunk = self.chunk_of(old);
-            if let Some((number, taken)) = take(chunk) {
+            if let Some((number, taken)) = take(chunk, chunk.number_of(old)) {
                 let (old, new) = (old.as_ptr(), chunk.word(number).as_ptr());
                 // Where this fails, another thread has given the shard something to take from.
                 let relaxed = Ordering::Relaxed;
@@ -161,7 +162,7 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
         }
         loop {
             let chunk = self.next_chunk(class, record)?;
-            let Some((number, taken)) = take(chunk) else {
+            let Some((number, taken)) = take(chunk, usize::MAX) else {
                 self.let_go(chunk, class);
                 continue;
             };
