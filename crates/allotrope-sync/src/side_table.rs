@@ -136,8 +136,12 @@ impl<V, const WIDTH: usize> SideTable<V, WIDTH> {
     }
 
     /// Takes the value out that is under `address`. Its entry is held until it is put back or
-    /// vacated.
+    /// vacated. Nothing is ever under 0 or 1.
     pub fn take(&self, address: usize) -> Option<(V, Taken<'_, V, WIDTH>)> {
+        if address <= HELD {
+            // Such a key is no address, and no value is beside it.
+            return None;
+        }
         // Invariant 2.
         let mut places = self.entries_for(address).chain(self.entries());
         let entry = places.find(|entry| entry.hold(address))?;
@@ -533,6 +537,19 @@ mod tests {
         entry.put_back(moved, (moved, value.1));
         assert_eq!(tested.remove(moved), Some(0));
         assert_eq!(tested.remove(moved), None);
+    }
+
+    #[test]
+    fn the_keys_that_are_no_addresses_have_no_values() {
+        let tested = Tested::new();
+        tested.insert(4096, 7);
+        let (value, entry) = tested.table.take(4096).unwrap();
+        // There are vacant entries now, and one that is held.
+        for key in [VACANT, HELD] {
+            assert!(tested.table.take(key).is_none(), "{key}");
+        }
+        entry.put_back(4096, value);
+        assert_eq!(tested.remove(4096), Some(7));
     }
 
     #[test]
