@@ -105,6 +105,29 @@ fn a_buffer_that_one_class_had_filled_serves_another() {
 }
 
 #[test]
+fn the_short_last_chunk_hid_all_other_free_ones() {
+    // Too small a rest for blocks of 512, that smaller ones can use.
+    let mut bytes = vec![MaybeUninit::uninit(); 70_552];
+    let mut held = Held(Segregated::new(Buffer::new(&mut bytes)), Vec::new());
+    // With this one, the only region is in use.
+    held.0.allocate(layout(16, 8)).unwrap();
+    let mut rounds = Vec::new();
+    for size in [16, 500, 200, 16, 500, 100, 200, 64, 500] {
+        while let Ok(block) = held.0.allocate(layout(size, 8)) {
+            held.1.push((block.cast(), layout(size, 8)));
+        }
+        if size == 500 {
+            rounds.push(held.1.len());
+        }
+        for (block, layout) in held.1.drain(..) {
+            // SAFETY: allocated with this layout, and freed once.
+            unsafe { held.0.deallocate(block, layout) };
+        }
+    }
+    assert!(rounds[0] > 100 && rounds == [rounds[0]; 3], "{rounds:?}");
+}
+
+#[test]
 fn small_buffers_serve_several_classes() {
     for size in [2048, 4096, 16 * 1024, 64 * 1024] {
         let mut bytes = vec![MaybeUninit::uninit(); size];

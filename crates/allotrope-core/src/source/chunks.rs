@@ -281,15 +281,25 @@ impl Head {
         Some(chunk)
     }
 
+    /// A free chunk of at least so many bytes. Only one can be shorter than the others, so it is
+    /// the first or the second, or there is none.
     fn take_free(&mut self, least: usize) -> Option<Chunk> {
-        let start = self.free?;
+        let mut first = self.free?;
         // SAFETY: what is in the free list is ours, and `give_back` wrote it.
-        let FreeChunk { next, size } = unsafe { start.read() };
+        let FreeChunk { next, size } = unsafe { first.read() };
+        if size >= least {
+            self.free = next;
+            return Some(Chunk { start: first.cast(), size });
+        }
+        let second = next?;
+        // SAFETY: as above.
+        let FreeChunk { next, size } = unsafe { second.read() };
         if size < least {
             return None;
         }
-        self.free = next;
-        Some(Chunk { start: start.cast(), size })
+        // SAFETY: as above; nobody else borrows it.
+        unsafe { first.as_mut() }.next = next;
+        Some(Chunk { start: second.cast(), size })
     }
 
     fn cut(&mut self, source: &impl Source, least: usize) -> Option<Chunk> {
