@@ -2,6 +2,7 @@
 
 use std::alloc::Layout;
 use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -98,6 +99,63 @@ fn segregated_tells_of_blocks_slabs_and_regions() {
     assert_eq!(recorder.kinds(), [Refill, Allocate, Refill, Allocate]);
     drop(heap);
     assert_eq!(recorder.kinds(), [Release, Release]);
+}
+
+impl Recorder {
+    /// What was refilled and not released since, by address; what is released was refilled before.
+    fn outstanding(&self) -> BTreeMap<usize, usize> {
+        let mut regions = BTreeMap::new();
+        for event in self.0.borrow().iter() {
+            let before = match event.kind {
+                EventKind::Refill => (regions.insert(event.address, event.extent), None),
+                EventKind::Release => (regions.remove(&event.address), Some(event.extent)),
+                _ => continue,
+            };
+            assert_eq!(before.0, before.1, "{event:?}");
+        }
+        regions
+    }
+}
+
+#[test]
+fn a_large_block_that_is_resized_gives_back_its_old_region() {
+    let recorder = Recorder::default();
+    let heap = Local::new(Segregated::<_, DefaultPolicy, _>::with_hook(OsPages::new(), &recorder));
+    let layout = |size, align| Layout::from_size_align(size, align).unwrap();
+    let sizes = [(10_000, 8), (3_000_000, 8), (3_000_001, 8), (20_000, 8), (20_000, 1 << 21)];
+    let mut block = heap.allocate(layout(10_000, 8)).unwrap();
+    for (old, new) in sizes.into_iter().zip(sizes.into_iter().skip(1)) {
+        let (before, after) = (layout(old.0, old.1), layout(new.0, new.1));
+        // SAFETY: the block is in use, with the former layout, and given up for the new one.
+        block = unsafe {
+            if after.size() < before.size() {
+                heap.shrink(block.cast(), before, after).unwrap()
+            } else {
+                heap.grow(block.cast(), before, after).unwrap()
+            }
+        };
+        let expected = BTreeMap::from([(block.addr().get(), block.len())]);
+        assert_eq!(recorder.outstanding(), expected, "{before:?} to {after:?}");
+    }
+    drop(heap);
+    assert_eq!(recorder.outstanding(), BTreeMap::new());
+}
+
+#[test]
+fn what_a_reset_takes_back_is_released() {
+    let recorder = Recorder::default();
+    let fixed = FixedSize::<64, _, DefaultPolicy, _>::with_hook(OsPages::new(), &recorder);
+    let mut pool = Local::new(fixed);
+    let classes = Segregated::<_, DefaultPolicy, _>::with_hook(OsPages::new(), &recorder);
+    let mut heap = Local::new(classes);
+    for _ in 0..2 {
+        pool.allocate(LAYOUT).unwrap();
+        heap.allocate(LAYOUT).unwrap();
+        assert_eq!(recorder.outstanding().len(), 2);
+        pool.reset();
+        heap.reset();
+        assert_eq!(recorder.outstanding(), BTreeMap::new());
+    }
 }
 
 /// Allocates from the heap that it watches, three times.

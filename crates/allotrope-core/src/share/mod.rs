@@ -113,7 +113,7 @@ macro_rules! strategy_methods {
 
         /// Takes every block back at once; see [`Strategy::reset`].
         pub fn reset(&mut self) {
-            self.get_mut().reset();
+            self.run(Strategy::reset);
         }
 
         /// Gives memory that no block needs back to the source; see [`Strategy::trim`].

@@ -147,6 +147,7 @@ impl<B: Shape, S: Source, P: Policy, H: Hook> Blocks<B, S, P, H> {
 
     /// Takes all blocks back.
     pub(crate) fn reset(&mut self) {
+        self.note_release();
         self.slabs.reset();
         self.chunks.reset();
     }

@@ -235,6 +235,25 @@ impl<S: Source, P: Policy, H: Hook> Segregated<S, P, H> {
         self.note(EventKind::Allocate, block.cast(), new, block.len());
     }
 
+    /// Notes that the large block at `start` of one layout is one of another at `block`. Where that
+    /// changed its region, the old one is given back.
+    fn note_large_resize(
+        &mut self,
+        start: NonNull<u8>,
+        old: Layout,
+        block: NonNull<[u8]>,
+        new: Layout,
+    ) {
+        let before = Self::extent(old).unwrap_or(0);
+        self.note(EventKind::Free, start, old, before);
+        let (address, extent) = (block.addr().get(), block.len());
+        if (start, before) != (block.cast(), extent) {
+            self.log.push(|| Event::internal(EventKind::Release, start.addr().get(), before));
+            self.log.push(|| Event::internal(EventKind::Refill, address, extent));
+        }
+        self.note(EventKind::Allocate, block.cast(), new, extent);
+    }
+
     /// Allocates what has no class.
     #[inline(never)]
     fn allocate_unclassed(
@@ -294,7 +313,7 @@ impl<S: Source, P: Policy, H: Hook> Segregated<S, P, H> {
             (None, None) if old.size() > 0 => {
                 // SAFETY: as the caller promises; both have a size and no class.
                 let grown = unsafe { self.large.grow(self.chunks.source(), start, old, new) }?;
-                self.note_resize(start, old, grown.0, new);
+                self.note_large_resize(start, old, grown.0, new);
                 grown
             }
             _ => {
@@ -402,20 +421,24 @@ unsafe impl<S: Source, P: Policy, H: Hook> Strategy for Segregated<S, P, H> {
     ) -> Result<NonNull<[u8]>, AllocError> {
         let block = match (Self::class_of(old), Self::class_of(new)) {
             (Some(before), Some(after)) if before == after => {
-                NonNull::slice_from_raw_parts(start, after.block_size())
+                let block = NonNull::slice_from_raw_parts(start, after.block_size());
+                self.note_resize(start, old, block, new);
+                block
             }
             (None, None) if new.size() > 0 => {
                 // SAFETY: as the caller promises; both have a size and no class.
-                unsafe { self.large.shrink(self.chunks.source(), start, old, new) }?
+                let block = unsafe { self.large.shrink(self.chunks.source(), start, old, new) }?;
+                self.note_large_resize(start, old, block, new);
+                block
             }
             // SAFETY: as the caller promises; `new` is the smaller of the two.
             _ => return unsafe { self.relocate(start, old, new, new.size()) },
         };
-        self.note_resize(start, old, block, new);
         Ok(block)
     }
 
     fn reset(&mut self) {
+        self.note_slabs();
         for slabs in &mut self.classes {
             slabs.reset();
         }
