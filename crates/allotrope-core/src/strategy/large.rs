@@ -129,7 +129,9 @@ impl Large {
         // SAFETY: as above.
         let start = unsafe { region.start().add(offset) };
         let tail = region.contents();
-        let held = region.committed().max(offset + extent);
+        // What lies before the block may never be committed.
+        let before = offset.min(region.committed());
+        let held = region.committed().max(before + extent);
         let record = Record { region, extent, held, tail };
         let refused = match committed {
             Ok(()) => self.remember(source, start, record).err(),
@@ -447,6 +449,12 @@ impl Record {
     ) -> Result<Self, Self> {
         let (block_end, end) = (offset + self.extent, offset + extent);
         let usable = block_end..end.min(self.region.size());
+        let mut held = if offset <= self.region.committed() {
+            end
+        } else {
+            // What lies before the block is perhaps not committed, and does not count then.
+            (self.held + usable.len()).min(end)
+        };
         // SAFETY: the range lies in the region (`end` is no less than the block's end).
         if usable.start < usable.end && unsafe { source.commit(&self.region, usable) }.is_err() {
             return Err(self);
@@ -463,12 +471,13 @@ impl Record {
                 Ok(region) => region,
                 Err(region) => return Err(Self { region, ..self }),
             };
+            held = end;
         }
         if self.region.contents() != Contents::Zero {
             self.tail = Contents::Unknown;
         }
         self.extent = extent;
-        self.held = self.held.max(self.region.committed()).max(end);
+        self.held = self.held.max(self.region.committed()).max(held);
         Ok(self)
     }
 }
@@ -654,6 +663,35 @@ mod tests {
             assert_eq!((grown.cast(), known), (start, 8192));
             assert!(are_zero(grown, known));
             large.deallocate(&source, start, layout(1 << 19));
+            large.trim(&source);
+        }
+        assert_eq!(large.bytes_held(), 0);
+    }
+
+    #[test]
+    fn what_is_lost_to_alignment_is_held_where_it_is_committed() {
+        let (source, mut large) = (OsPages::new(), Large::new());
+        let layout = |size| Layout::from_size_align(size, 1 << 26).unwrap();
+        // First the largest, so that the region has room for all of them.
+        let sizes = [3 << 20, 4096, 1 << 20, 8192, 1 << 21, 1 << 21, 5000, 3 << 20];
+        let start = large.allocate(&source, layout(sizes[0])).unwrap().cast::<u8>();
+        let table = large.bytes_held() - sizes[0];
+        assert!(table < 1 << 16, "{table}");
+        for (old, new) in sizes.into_iter().zip(sizes.into_iter().skip(1)) {
+            // SAFETY: the block is in use, with the former layout.
+            let block = unsafe {
+                if old <= new {
+                    large.grow(&source, start, layout(old), layout(new)).unwrap().0
+                } else {
+                    large.shrink(&source, start, layout(old), layout(new)).unwrap()
+                }
+            };
+            assert_eq!(block.cast(), start, "{old} to {new}");
+            assert_eq!(large.bytes_held(), table + block.len(), "{old} to {new}");
+        }
+        // SAFETY: as above; always this source.
+        unsafe {
+            large.deallocate(&source, start, layout(sizes[0]));
             large.trim(&source);
         }
         assert_eq!(large.bytes_held(), 0);
