@@ -18,7 +18,7 @@
 use std::env;
 
 use allotrope_conformance::{Subject, Suite, TestUpstream};
-use allotrope_core::{BestFit, FixedSize, Locked, OsPages, Policy, Upstream};
+use allotrope_core::{BestFit, FixedSize, Locked, OsPages, Policy, Pool, Segregated, Upstream};
 
 /// Small chunks and regions, so that threads come to the source often.
 struct Tiny;
@@ -48,6 +48,9 @@ threaded! {
     locked_best_fit_over_pages: |_| Locked::new(BestFit::new(OsPages::new())), 64 * 1024, 4096;
     locked_fixed_size: locked_fixed_size_over, 48, 16;
     locked_fixed_size_over_pages: |_| Locked::new(FixedSize::<64, _>::new(OsPages::new())), 64, 64;
+    locked_segregated: locked_segregated_over, 16 * 1024, 4096;
+    pool: pool_over, 16 * 1024, 4096;
+    pool_over_pages: |_| Pool::new(OsPages::new()), 64 * 1024, 4096;
 }
 
 /// One test per line: the same calls on an allocator and on its twin, which is trivially right.
@@ -65,10 +68,20 @@ macro_rules! twins {
 
 twins! {
     best_fit_behind_either_lock: locked_best_fit_over, sleeping_best_fit_over, 16 * 1024, 4096;
+    pool_beside_best_fit_behind_a_lock: pool_over, locked_best_fit_over, 4096, 4096;
+    pool_beside_segregated_behind_a_lock: pool_over, locked_segregated_over, 16 * 1024, 4096;
 }
 
 fn locked_best_fit_over(upstream: TestUpstream) -> Locked<BestFit<Upstream<TestUpstream>, Tiny>> {
     Locked::new(BestFit::with_policy(Upstream::new(upstream)))
+}
+
+fn locked_segregated_over(upstream: TestUpstream) -> Locked<Segregated<Upstream<TestUpstream>>> {
+    Locked::new(Segregated::with_policy(Upstream::new(upstream)))
+}
+
+fn pool_over(upstream: TestUpstream) -> Pool<Upstream<TestUpstream>> {
+    Pool::new(Upstream::new(upstream))
 }
 
 fn sleeping_best_fit_over(
