@@ -10,6 +10,13 @@ unsafe extern "C" {
     safe fn __asan_unpoison_memory_region(start: *const c_void, size: usize);
 }
 
+/// How much of `wanted` bytes is to be reserved ahead. The sanitizer keeps a byte for eight of them,
+/// and writes all of those when a region is released.
+#[cfg_attr(not(feature = "os-pages"), allow(dead_code, reason = "only pages are reserved ahead"))]
+pub(crate) fn reserve_size(wanted: usize) -> usize {
+    wanted.min(64 << 20)
+}
+
 /// Says that `size` bytes at `start` must not be accessed.
 pub(crate) fn poison(start: NonNull<u8>, size: usize) {
     __asan_poison_memory_region(start.as_ptr().cast(), size);

@@ -11,4 +11,6 @@
 #[cfg_attr(not(allotrope_asan), path = "none.rs")]
 mod chosen;
 
+#[cfg(all(feature = "os-pages", target_os = "linux"))]
+pub(crate) use chosen::reserve_size;
 pub(crate) use chosen::{poison, unpoison};

@@ -2,6 +2,13 @@
 
 use core::ptr::NonNull;
 
+/// How much of `wanted` bytes is to be reserved ahead.
+#[cfg_attr(not(feature = "os-pages"), allow(dead_code, reason = "only pages are reserved ahead"))]
+#[inline(always)]
+pub(crate) const fn reserve_size(wanted: usize) -> usize {
+    wanted
+}
+
 /// Says that `size` bytes at `start` must not be accessed.
 #[inline(always)]
 pub(crate) fn poison(_start: NonNull<u8>, _size: usize) {}

@@ -8,6 +8,7 @@ use core::ptr::NonNull;
 
 use super::{Contents, Movement, Region, Source};
 use crate::AllocError;
+use crate::poison::reserve_size;
 
 /// What a platform provides: address space in whole pages, and memory behind it.
 ///
@@ -123,7 +124,7 @@ unsafe impl Source for OsPages {
             _ => Err(AllocError),
         };
         let least = round(least)?;
-        let mut size = round(wanted).unwrap_or(least).max(least);
+        let mut size = round(reserve_size(wanted)).unwrap_or(least).max(least);
         loop {
             if let Some(start) = Native::reserve(size) {
                 let bytes = NonNull::slice_from_raw_parts(start, size);
