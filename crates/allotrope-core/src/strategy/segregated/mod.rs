@@ -61,10 +61,13 @@ use crate::source::chunks::Chunks;
 ///
 /// Slabs that nobody uses are found by walking the free lists: when a class needs a slab, and there
 /// are by now a quarter more slabs (64 at least: two for each class) than were in use when that was
-/// last done; before an allocation fails; and in [`trim`](Strategy::trim). They serve any class from
+/// last done, or the source has no more; and in [`trim`](Strategy::trim). They serve any class from
 /// then on, and their pages go back to the source. So slabs never number more than those in use at
-/// the last such walk and a quarter, or 64; `trim` gives back what frees have emptied since. An
-/// allocation that fails may have given back memory that nobody used.
+/// the last such walk and a quarter, or 64, more; `trim` gives back what frees have emptied since.
+/// An allocation that fails may have given back memory that nobody used.
+///
+/// A walk takes O(free blocks × regions). Where the source has more, it is rare; where it has no
+/// more, every call that needs a slab walks, whether or not it then succeeds.
 ///
 /// # In a buffer
 ///
