@@ -14,7 +14,7 @@ unsafe extern "C" {
 /// and writes all of those when a region is released.
 #[cfg_attr(not(feature = "os-pages"), allow(dead_code, reason = "only pages are reserved ahead"))]
 pub(crate) fn reserve_size(wanted: usize) -> usize {
-    wanted.min(64 << 20)
+    wanted.min(512 << 20)
 }
 
 /// Says that `size` bytes at `start` must not be accessed.

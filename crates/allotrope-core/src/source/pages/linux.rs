@@ -10,6 +10,10 @@ use allotrope_sync::facade::process_wide;
 
 use super::{Contents, Movement, Platform};
 
+#[cfg_attr(not(allotrope_tsan), path = "remap.rs")]
+#[cfg_attr(allotrope_tsan, path = "no_remap.rs")]
+mod remap;
+
 pub(super) struct Native;
 
 process_wide! {
@@ -76,6 +80,6 @@ unsafe impl Platform for Native {
         let flags = if movement == Movement::Allowed { libc::MREMAP_MAYMOVE } else { 0 };
         // SAFETY: the range is a whole mapping of ours; where it moves, nobody uses its old place
         // (caller).
-        checked(unsafe { libc::mremap(start.as_ptr().cast(), old, new, flags) })
+        checked(unsafe { remap::remap(start.as_ptr().cast(), old, new, flags) })
     }
 }

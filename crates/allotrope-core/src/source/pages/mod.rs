@@ -212,6 +212,8 @@ mod tests {
         }
     }
 
+    // ThreadSanitizer has no `mremap`.
+    #[cfg(not(allotrope_tsan))]
     #[test]
     fn a_region_that_grows_keeps_its_contents() {
         let (source, region) = reserved(1 << 16);
