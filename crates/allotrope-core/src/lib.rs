@@ -2,6 +2,8 @@
 #![no_std]
 
 mod api;
+#[cfg(feature = "allocator-api2-02")]
+mod compose;
 mod error;
 mod hook;
 mod layout;
@@ -13,6 +15,8 @@ mod source;
 mod strategy;
 
 pub use allotrope_sync::SpinLock;
+#[cfg(feature = "allocator-api2-02")]
+pub use compose::{BySize, Fallback, Owns};
 pub use error::AllocError;
 pub use hook::{Delivery, Event, EventKind, Events, Hook, NoHook, Record};
 pub use policy::{ClassicPolicy, DefaultPolicy, Policy};

@@ -80,7 +80,7 @@ impl<S: Strategy> Local<S> {
     /// `work` is ours, and calls nothing that could come back here: a source does not call the
     /// allocator that it supplies, or meets the gate; hooks are told after `work` is done.
     #[inline(always)]
-    fn run<R>(&self, work: impl FnOnce(&mut S) -> R) -> R {
+    pub(crate) fn run<R>(&self, work: impl FnOnce(&mut S) -> R) -> R {
         let (result, events) = {
             let _inside = self.gate.enter(S::MAY_REENTER);
             // SAFETY: `Local` is not `Sync`, so this is the only thread here, and `work` does not

@@ -69,7 +69,7 @@ impl<S: Strategy, R: RawMutex> Locked<S, R> {
 
     /// Runs `work` on the strategy, and then, unlocked, tells the hook what has happened.
     #[inline(always)]
-    fn run<T>(&self, work: impl FnOnce(&mut S) -> T) -> T {
+    pub(crate) fn run<T>(&self, work: impl FnOnce(&mut S) -> T) -> T {
         let (result, events) = {
             let mut strategy = self.strategy.lock();
             (work(&mut strategy), strategy.take_events())

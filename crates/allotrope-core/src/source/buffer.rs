@@ -76,6 +76,14 @@ impl<'a> Buffer<'a> {
     pub const fn size(&self) -> usize {
         self.bytes.len()
     }
+
+    /// Is this address one of its bytes?
+    #[cfg(feature = "allocator-api2-02")]
+    #[inline(always)]
+    pub(crate) fn contains(&self, start: NonNull<u8>) -> bool {
+        let first = self.bytes.cast::<u8>().addr().get();
+        start.addr().get().wrapping_sub(first) < self.size()
+    }
 }
 
 // SAFETY: the region is the borrowed bytes, which stay where they are for as long as the buffer

@@ -1,0 +1,284 @@
+//! What is composed keeps the promises of an allocator, however it is nested.
+//!
+//! Goal: blocks freed where they did not come from, sizes that fit a block but not its route,
+//! bytes that are lost when a block moves from part to part, state that changes although a call
+//! failed, memory touched for a size of 0.
+//!
+//! Method: the suite of `allotrope-conformance`, over an upstream that counts and fails, which
+//! sweeps sizes around the limits and every size that fits; then the corners by hand.
+//!
+//! `ALLOTROPE_STEPS` says how many calls each random script makes.
+
+use std::alloc::Layout;
+use std::env;
+use std::mem::MaybeUninit;
+use std::ptr::NonNull;
+
+use allocator_api2::alloc::{Allocator, Global};
+use allotrope_conformance::{Subject, Suite, TestUpstream};
+use allotrope_core::{
+    AllocError, BestFit, Buffer, BySize, Fallback, FixedSize, Local, Locked, Owns, Policy,
+    Segregated, Upstream,
+};
+
+/// Small chunks and regions, so that there are many.
+struct Tiny;
+
+impl Policy for Tiny {
+    const CHUNK_SIZE: usize = 1024;
+    const GROWTH_SIZE: usize = 4096;
+    const RESERVE_SIZE: usize = 64 * 1024;
+    const LARGEST_CLASS: usize = 256;
+}
+
+/// Best fit in a buffer of the upstream's.
+type InBuffer<'u> = Local<BestFit<Buffer<'u>>>;
+/// Blocks of 64 bytes in a buffer of the upstream's.
+type PoolInBuffer<'u> = Local<FixedSize<64, Buffer<'u>>>;
+/// Best fit over the upstream.
+type Best = Local<BestFit<Upstream<TestUpstream>, Tiny>>;
+/// Blocks of 64 bytes over the upstream.
+type Pool = Local<FixedSize<64, Upstream<TestUpstream>, Tiny>>;
+
+fn in_buffer(upstream: &TestUpstream, size: usize) -> InBuffer<'_> {
+    Local::new(BestFit::new(Buffer::new(upstream.buffer(size))))
+}
+
+fn pool_in_buffer(upstream: &TestUpstream, size: usize) -> PoolInBuffer<'_> {
+    Local::new(FixedSize::new(Buffer::new(upstream.buffer(size))))
+}
+
+fn best(upstream: &TestUpstream) -> Best {
+    Local::new(BestFit::with_policy(Upstream::new(upstream.clone())))
+}
+
+fn pool(upstream: &TestUpstream) -> Pool {
+    Local::new(FixedSize::with_policy(Upstream::new(upstream.clone())))
+}
+
+/// A [`Subject`] for each way to make an allocator.
+macro_rules! subjects {
+    ($($name:ident: $type:ty = |$upstream:ident| $make:expr;)*) => {$(
+        struct $name;
+
+        impl Subject for $name {
+            type Allocator<'u> = $type;
+
+            fn make<'u>(&self, $upstream: &'u TestUpstream) -> $type {
+                $make
+            }
+        }
+    )*};
+}
+
+subjects! {
+    BufferThenUpstream: Fallback<InBuffer<'u>, TestUpstream> =
+        |upstream| Fallback::new(in_buffer(upstream, 8192), upstream.clone());
+    PoolThenBestFit: Fallback<PoolInBuffer<'u>, Best> =
+        |upstream| Fallback::new(pool_in_buffer(upstream, 2048), best(upstream));
+    ThreeBuffers: Fallback<Fallback<InBuffer<'u>, PoolInBuffer<'u>>, InBuffer<'u>> =
+        |upstream| Fallback::new(
+            Fallback::new(in_buffer(upstream, 1024), pool_in_buffer(upstream, 4096)),
+            in_buffer(upstream, 32 * 1024),
+        );
+    LockedThenUpstream: Fallback<Locked<Segregated<Buffer<'u>>>, TestUpstream> =
+        |upstream| Fallback::new(
+            Locked::new(Segregated::new(Buffer::new(upstream.buffer(16 * 1024)))),
+            upstream.clone(),
+        );
+    ThreeSizes: BySize<64, Fallback<PoolInBuffer<'u>, Best>, BySize<1000, Best, TestUpstream>> =
+        |upstream| BySize::new(
+            Fallback::new(pool_in_buffer(upstream, 4096), best(upstream)),
+            BySize::new(best(upstream), upstream.clone()),
+        );
+}
+
+#[test]
+fn a_buffer_and_then_the_upstream() {
+    steps(Suite::of(BufferThenUpstream)).max_size(16 * 1024).only_from_upstream(true).assert_sent();
+}
+
+#[test]
+fn a_pool_and_then_best_fit() {
+    steps(Suite::of(PoolThenBestFit)).max_size(4096).only_from_upstream(true).assert_sent();
+}
+
+#[test]
+fn three_buffers_one_after_the_other() {
+    steps(Suite::of(ThreeBuffers))
+        .max_size(2048)
+        .max_align(64)
+        .max_live_bytes(12 * 1024)
+        .only_from_upstream(true)
+        .assert_sent();
+}
+
+#[test]
+fn a_locked_buffer_and_then_the_upstream() {
+    steps(Suite::of(LockedThenUpstream)).max_size(4096).assert_shared();
+}
+
+#[test]
+fn a_pool_for_small_sizes() {
+    // The pool refuses small sizes at large alignments, and blocks that shrink to those.
+    steps(Suite::new(|upstream| BySize::<64, _, _>::new(pool(&upstream), upstream)))
+        .max_size(4096)
+        .only_from_upstream(true)
+        .assert_sent();
+}
+
+#[test]
+fn a_limit_at_no_class_of_any_part() {
+    steps(Suite::new(|upstream| BySize::<100, _, _>::new(upstream.clone(), best(&upstream))))
+        .limits(&[100])
+        .max_size(4096)
+        .only_from_upstream(true)
+        .assert_sent();
+}
+
+#[test]
+fn a_limit_below_the_block_of_the_pool() {
+    let suite =
+        steps(Suite::new(|upstream| BySize::<50, _, _>::new(pool(&upstream), best(&upstream))))
+            .limits(&[50]);
+    suite.max_size(1024).only_from_upstream(true).assert_sent();
+}
+
+#[test]
+fn limits_at_both_ends() {
+    steps(Suite::new(|upstream| BySize::<0, _, _>::new(pool(&upstream), upstream)))
+        .max_size(1024)
+        .only_from_upstream(true)
+        .assert_sent();
+    steps(Suite::new(|upstream| {
+        BySize::<{ usize::MAX }, _, _>::new(best(&upstream), pool(&upstream))
+    }))
+    .max_size(1024)
+    .only_from_upstream(true)
+    .assert_sent();
+}
+
+#[test]
+fn three_sizes_the_smallest_with_a_fallback() {
+    let suite = steps(Suite::of(ThreeSizes)).limits(&[64, 1000]);
+    suite.max_size(4096).only_from_upstream(true).assert_sent();
+}
+
+#[test]
+fn what_the_first_part_refuses_moves_to_the_second_and_back_only_when_it_must() {
+    let (mut first, mut second) = (bytes::<1024>(), bytes::<4096>());
+    let pool = Local::new(FixedSize::<64, _>::new(Buffer::new(&mut second)));
+    let memory = Fallback::new(Local::new(BestFit::new(Buffer::new(&mut first))), pool);
+    let used = || (memory.with_first(Local::bytes_used), memory.second().bytes_used());
+    let (small, large) = (layout(64, 8), layout(960, 8));
+    let filler = memory.allocate(large).unwrap();
+    let block = memory.allocate(small).unwrap();
+    assert_eq!(used(), (960, 64));
+    // SAFETY: each block is live with the layout it was made for, here and below.
+    unsafe { memory.deallocate(filler.cast(), large) };
+    // SAFETY: as above.
+    let block = unsafe { memory.shrink(block.cast(), small, layout(32, 8)) }.unwrap();
+    assert_eq!(used(), (0, 64));
+    // SAFETY: as above; the pool has no block for 65 bytes.
+    let block = unsafe { memory.grow_zeroed(block.cast(), layout(32, 8), layout(65, 8)) }.unwrap();
+    assert_eq!(used(), (80, 0));
+    // SAFETY: as above; neither has one for 2000.
+    let failed = unsafe { memory.grow(block.cast(), layout(65, 8), layout(2000, 8)) };
+    assert_eq!((failed, used()), (Err(AllocError), (80, 0)));
+    // SAFETY: as above.
+    unsafe { memory.deallocate(block.cast(), layout(65, 8)) };
+    assert_eq!(used(), (0, 0));
+}
+
+#[test]
+fn owners_know_their_blocks_and_no_others() {
+    let (mut first, mut second) = (bytes::<1024>(), bytes::<1024>());
+    let [first, second] = [&mut first, &mut second].map(|bytes| BestFit::new(Buffer::new(bytes)));
+    let memory = Fallback::new(Local::new(first), Local::new(second));
+    let of_both = [900, 800].map(|size| memory.allocate(layout(size, 1)).unwrap().cast::<u8>());
+    let foreign = Global.allocate(layout(10, 1)).unwrap().cast::<u8>();
+    assert_eq!(of_both.map(|block| memory.owns(block, layout(1, 1))), [true; 2]);
+    assert_eq!(of_both.map(|block| memory.second().owns(block, layout(1, 1))), [false, true]);
+    assert!(!memory.owns(foreign, layout(10, 1)));
+    // SAFETY: the block was allocated above.
+    unsafe { Global.deallocate(foreign, layout(10, 1)) };
+}
+
+#[test]
+fn blocks_move_across_the_limit_with_their_bytes() {
+    let pool = Local::new(FixedSize::<64, _>::new(Upstream::new(Global)));
+    let best_fit = Local::new(BestFit::new(Upstream::new(Global)));
+    let memory = BySize::<64, _, _>::new(pool, best_fit);
+    let used = || (memory.small().bytes_used(), memory.large().bytes_used());
+    let block = memory.allocate_zeroed(layout(64, 8)).unwrap();
+    assert_eq!((block.len(), used()), (64, (64, 0)));
+    // SAFETY: the block is live with this layout, here and below.
+    unsafe { block.cast::<u8>().write_bytes(7, 64) };
+    // SAFETY: as above.
+    let block = unsafe { memory.grow_zeroed(block.cast(), layout(64, 8), layout(65, 16)) }.unwrap();
+    assert_eq!(used(), (0, 80));
+    // SAFETY: 64 bytes were written, and at least one zeroed.
+    let ends = unsafe { [63, 64].map(|at| block.cast::<u8>().add(at).read()) };
+    assert_eq!(ends, [7, 0]);
+    // SAFETY: as above.
+    let block = unsafe { memory.shrink(block.cast(), layout(65, 16), layout(3, 1)) }.unwrap();
+    assert_eq!(used(), (64, 0));
+    // SAFETY: as above.
+    unsafe { memory.deallocate(block.cast(), layout(3, 1)) };
+    assert_eq!(used(), (0, 0));
+}
+
+#[test]
+fn sizes_of_zero_reach_no_part() {
+    let empty = Local::new(BestFit::new(Buffer::new(&mut [])));
+    sizes_of_zero_touch_nothing(&Fallback::new(empty, Untouchable));
+    sizes_of_zero_touch_nothing(&BySize::<8, _, _>::new(Untouchable, Untouchable));
+}
+
+fn sizes_of_zero_touch_nothing(memory: &impl Allocator) {
+    for align in [1, 16, 4096] {
+        let (none, other) = (layout(0, align), layout(0, 32));
+        for block in [memory.allocate(none), memory.allocate_zeroed(none)] {
+            let block = block.unwrap();
+            assert_eq!((block.len(), block.addr().get() % align), (0, 0));
+            // SAFETY: the block is live with this layout, here and below.
+            let block = unsafe { memory.grow(block.cast(), none, other) }.unwrap();
+            // SAFETY: as above.
+            let block = unsafe { memory.shrink(block.cast(), other, none) }.unwrap();
+            assert_eq!((block.len(), block.addr().get() % align), (0, 0));
+            // SAFETY: as above.
+            unsafe { memory.deallocate(block.cast(), none) };
+        }
+    }
+}
+
+/// An allocator that nobody may call.
+struct Untouchable;
+
+// SAFETY: it has no blocks.
+unsafe impl Allocator for Untouchable {
+    fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, allocator_api2::alloc::AllocError> {
+        panic!("asked for {layout:?}")
+    }
+
+    unsafe fn deallocate(&self, _: NonNull<u8>, layout: Layout) {
+        panic!("given {layout:?}")
+    }
+}
+
+fn bytes<const SIZE: usize>() -> [MaybeUninit<u8>; SIZE] {
+    [const { MaybeUninit::uninit() }; SIZE]
+}
+
+fn layout(size: usize, align: usize) -> Layout {
+    Layout::from_size_align(size, align).unwrap()
+}
+
+/// The suite with as many steps as the environment says, or a few: there are many nestings.
+fn steps<S: Subject>(suite: Suite<S>) -> Suite<S> {
+    match env::var("ALLOTROPE_STEPS").map(|steps| steps.parse()) {
+        Ok(Ok(steps)) => suite.steps(steps),
+        Ok(Err(error)) => panic!("ALLOTROPE_STEPS: {error}"),
+        Err(_) => suite.steps(3000),
+    }
+}
