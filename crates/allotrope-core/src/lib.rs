@@ -14,9 +14,11 @@ mod slab;
 mod source;
 mod strategy;
 
+#[cfg(feature = "allocator-api2-02")]
+pub use allotrope_sync::SharedBudget;
 pub use allotrope_sync::SpinLock;
 #[cfg(feature = "allocator-api2-02")]
-pub use compose::{BySize, Fallback, Owns};
+pub use compose::{Budget, BySize, Fallback, Limit, LocalBudget, Owns};
 pub use error::AllocError;
 pub use hook::{Delivery, Event, EventKind, Events, Hook, NoHook, Record};
 pub use policy::{ClassicPolicy, DefaultPolicy, Policy};

@@ -15,9 +15,9 @@ use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
 use allocator_api2::alloc::{Allocator, Global};
-use allotrope_conformance::{Subject, Suite, TestUpstream};
+use allotrope_conformance::{Promise, Subject, Suite, TestUpstream};
 use allotrope_core::{
-    AllocError, BestFit, Buffer, BySize, Fallback, FixedSize, Local, Locked, Owns, Policy,
+    AllocError, BestFit, Buffer, BySize, Fallback, FixedSize, Limit, Local, Locked, Owns, Policy,
     Segregated, Upstream,
 };
 
@@ -91,6 +91,16 @@ subjects! {
             Fallback::new(pool_in_buffer(upstream, 4096), best(upstream)),
             BySize::new(best(upstream), upstream.clone()),
         );
+    LimitedNest: Limit<Fallback<InBuffer<'u>, BySize<64, Pool, Limit<TestUpstream>>>> =
+        |upstream| Limit::new(
+            Fallback::new(
+                in_buffer(upstream, 2048),
+                BySize::new(pool(upstream), Limit::new(upstream.clone(), 100_000)),
+            ),
+            200_000,
+        );
+    LimitFirst: Fallback<Limit<InBuffer<'u>>, TestUpstream> =
+        |upstream| Fallback::new(Limit::new(in_buffer(upstream, 8192), 3000), upstream.clone());
 }
 
 #[test]
@@ -165,6 +175,37 @@ fn three_sizes_the_smallest_with_a_fallback() {
 }
 
 #[test]
+fn a_limit_of_the_upstream() {
+    for limit in [0, 1, 5000, 1 << 20, usize::MAX] {
+        let suite = steps(Suite::new(|upstream| Limit::new(best(&upstream), limit)));
+        let suite = suite.max_size(4096).only_from_upstream(true).bytes_used(Limit::used);
+        match suite.run_sent() {
+            Err(failure) if limit < 5000 => assert_eq!(failure.promise, Promise::Serves, "{limit}"),
+            Err(failure) => panic!("{limit}: {failure}"),
+            Ok(report) => println!("{report:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_limit_that_threads_share() {
+    let suite = steps(Suite::new(|upstream| Limit::shared(upstream, 100_000)));
+    suite.max_size(4096).bytes_used(Limit::used).assert_shared();
+}
+
+#[test]
+fn limits_around_and_inside_of_a_nest() {
+    let suite = steps(Suite::of(LimitedNest)).limits(&[64]).bytes_used(|memory| memory.used());
+    suite.max_size(4096).only_from_upstream(true).assert_sent();
+}
+
+#[test]
+fn a_limited_buffer_and_then_the_upstream() {
+    let suite = steps(Suite::of(LimitFirst)).bytes_used(|memory| memory.with_first(Limit::used));
+    suite.max_size(4096).only_from_upstream(true).assert_sent();
+}
+
+#[test]
 fn what_the_first_part_refuses_moves_to_the_second_and_back_only_when_it_must() {
     let (mut first, mut second) = (bytes::<1024>(), bytes::<4096>());
     let pool = Local::new(FixedSize::<64, _>::new(Buffer::new(&mut second)));
@@ -229,10 +270,38 @@ fn blocks_move_across_the_limit_with_their_bytes() {
 }
 
 #[test]
+fn a_limit_counts_what_was_asked_for() {
+    let mut bytes = bytes::<1024>();
+    let memory = Limit::new(Local::new(BestFit::new(Buffer::new(&mut bytes))), 700);
+    let block = memory.allocate(layout(100, 8)).unwrap();
+    assert_eq!((block.len(), memory.used()), (100, 100));
+    let refused = memory.allocate(layout(601, 1));
+    let impossible = memory.allocate(layout(isize::MAX as usize, 1));
+    assert_eq!([refused, impossible, memory.allocate(layout(600, 1024))], [Err(AllocError); 3]);
+    // SAFETY: the block is live with the layout it was made for, here and below.
+    let refused = unsafe { memory.grow(block.cast(), layout(100, 8), layout(701, 8)) };
+    assert_eq!((refused, memory.used()), (Err(AllocError), 100));
+    // SAFETY: as above.
+    let block = unsafe { memory.grow(block.cast(), layout(100, 8), layout(700, 8)) }.unwrap();
+    memory.set_limit(50);
+    // SAFETY: as above.
+    let block = unsafe { memory.shrink(block.cast(), layout(700, 8), layout(60, 8)) }.unwrap();
+    assert_eq!((block.len(), memory.used(), memory.limit()), (60, 60, 50));
+    assert_eq!(memory.allocate(layout(1, 1)), Err(AllocError));
+    // SAFETY: as above.
+    unsafe { memory.deallocate(block.cast(), layout(60, 8)) };
+    assert_eq!(memory.used(), 0);
+    memory.set_limit(usize::MAX);
+    assert_eq!(memory.allocate(layout(isize::MAX as usize, 1)), Err(AllocError));
+    assert_eq!(memory.used(), 0);
+}
+
+#[test]
 fn sizes_of_zero_reach_no_part() {
     let empty = Local::new(BestFit::new(Buffer::new(&mut [])));
     sizes_of_zero_touch_nothing(&Fallback::new(empty, Untouchable));
     sizes_of_zero_touch_nothing(&BySize::<8, _, _>::new(Untouchable, Untouchable));
+    sizes_of_zero_touch_nothing(&Limit::new(Untouchable, 0));
 }
 
 fn sizes_of_zero_touch_nothing(memory: &impl Allocator) {

@@ -7,6 +7,7 @@
 #[cfg(feature = "std")]
 extern crate std;
 
+mod budget;
 pub mod chapters;
 #[doc(hidden)]
 pub mod facade;
@@ -19,6 +20,7 @@ mod spin;
 mod tagged_stack;
 mod word;
 
+pub use budget::SharedBudget;
 pub use growth::{Growing, Growth};
 pub use occupancy::{Occupancy, Summary};
 pub use push_list::PushList;

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`Fallback`] | its first part; from its second one what the first refuses |
 //! | [`BySize`] | one part if it is small, from another if it is large |
+//! | [`Limit`] | its part, as long as a budget of bytes is not used up |
 //!
 //! A part is any `Allocator` of allocator-api2 0.2, ours or not, by value or by reference. What is
 //! composed is one again, so all of them nest.
@@ -21,13 +22,17 @@
 //!    not passed on.
 //! 3. What fails has changed nothing: a block that moves is freed when its successor is complete.
 
+mod budget;
 mod by_size;
 mod fallback;
+mod limit;
 mod owns;
 mod part;
 
+pub use budget::{Budget, LocalBudget};
 pub use by_size::BySize;
 pub use fallback::Fallback;
+pub use limit::Limit;
 pub use owns::Owns;
 
 /// Makes the public methods of a composed allocator of three private ones, which see no size 0:
