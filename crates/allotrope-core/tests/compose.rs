@@ -17,8 +17,8 @@ use std::ptr::NonNull;
 use allocator_api2::alloc::{Allocator, Global};
 use allotrope_conformance::{Promise, Subject, Suite, TestUpstream};
 use allotrope_core::{
-    AllocError, BestFit, Buffer, BySize, Fallback, FixedSize, Limit, Local, Locked, Owns, Policy,
-    Segregated, Upstream,
+    AlignTo, AllocError, BestFit, Buffer, BySize, Fallback, FixedSize, Limit, Local, Locked, Null,
+    Owns, Policy, Segregated, Upstream,
 };
 
 /// Small chunks and regions, so that there are many.
@@ -206,6 +206,23 @@ fn a_limited_buffer_and_then_the_upstream() {
 }
 
 #[test]
+fn blocks_on_cache_lines() {
+    let suite = steps(Suite::new(|upstream| AlignTo::<64, _>::new(best(&upstream))));
+    suite.max_size(4096).only_from_upstream(true).assert_sent();
+    let suite = steps(Suite::new(AlignTo::<1, _>::new));
+    suite.max_size(4096).only_from_upstream(true).assert_sent();
+}
+
+#[test]
+fn cache_lines_by_size_and_with_a_limit() {
+    let suite = steps(Suite::new(|upstream: TestUpstream| {
+        let small = AlignTo::<32, _>::new(pool(&upstream));
+        AlignTo::<16, _>::new(Limit::new(BySize::<64, _, _>::new(small, upstream), 100_000))
+    }));
+    suite.max_size(4096).only_from_upstream(true).assert_sent();
+}
+
+#[test]
 fn what_the_first_part_refuses_moves_to_the_second_and_back_only_when_it_must() {
     let (mut first, mut second) = (bytes::<1024>(), bytes::<4096>());
     let pool = Local::new(FixedSize::<64, _>::new(Buffer::new(&mut second)));
@@ -297,11 +314,47 @@ fn a_limit_counts_what_was_asked_for() {
 }
 
 #[test]
+fn raised_alignments_hold_for_every_call_and_may_fit_no_memory() {
+    let lines = AlignTo::<4096, _>::new(Global);
+    let on_a_line = |block: NonNull<[u8]>| block.addr().get().is_multiple_of(4096);
+    let block = lines.allocate(layout(1, 1)).unwrap();
+    assert_eq!((on_a_line(block), block.len()), (true, 1));
+    // SAFETY: the block is live with the layout it was made for, here and below.
+    let block = unsafe { lines.grow(block.cast(), layout(1, 1), layout(9000, 8192)) }.unwrap();
+    assert_eq!((on_a_line(block), block.len()), (true, 9000));
+    let largest = layout(isize::MAX as usize, 1);
+    // SAFETY: as above.
+    let failed = unsafe { lines.grow(block.cast(), layout(9000, 8192), largest) };
+    assert_eq!([failed, lines.allocate(largest)], [Err(AllocError); 2]);
+    // SAFETY: as above.
+    let block = unsafe { lines.shrink(block.cast(), layout(9000, 8192), layout(5, 1)) }.unwrap();
+    assert_eq!((on_a_line(block), block.len()), (true, 5));
+    // SAFETY: as above.
+    unsafe { lines.deallocate(block.cast(), layout(5, 1)) };
+    assert!(on_a_line(lines.allocate(layout(0, 1)).unwrap()));
+}
+
+#[test]
+fn null_refuses_all_but_nothing() {
+    assert_eq!(Null.allocate(layout(1, 1)), Err(AllocError));
+    assert_eq!(Null.allocate_zeroed(layout(1, 1)), Err(AllocError));
+    sizes_of_zero_touch_nothing(&Null);
+    let memory = BySize::<100, _, _>::new(Global, Null);
+    let block = memory.allocate(layout(100, 1)).unwrap();
+    // SAFETY: the block is live with this layout.
+    let failed = unsafe { memory.grow(block.cast(), layout(100, 1), layout(101, 1)) };
+    assert_eq!(failed, Err(AllocError));
+    // SAFETY: as above.
+    unsafe { memory.deallocate(block.cast(), layout(100, 1)) };
+}
+
+#[test]
 fn sizes_of_zero_reach_no_part() {
     let empty = Local::new(BestFit::new(Buffer::new(&mut [])));
     sizes_of_zero_touch_nothing(&Fallback::new(empty, Untouchable));
     sizes_of_zero_touch_nothing(&BySize::<8, _, _>::new(Untouchable, Untouchable));
     sizes_of_zero_touch_nothing(&Limit::new(Untouchable, 0));
+    sizes_of_zero_touch_nothing(&AlignTo::<64, _>::new(Untouchable));
 }
 
 fn sizes_of_zero_touch_nothing(memory: &impl Allocator) {

@@ -5,6 +5,8 @@
 //! | [`Fallback`] | its first part; from its second one what the first refuses |
 //! | [`BySize`] | one part if it is small, from another if it is large |
 //! | [`Limit`] | its part, as long as a budget of bytes is not used up |
+//! | [`AlignTo`] | its part, at a least alignment |
+//! | [`Null`] | nothing |
 //!
 //! A part is any `Allocator` of allocator-api2 0.2, ours or not, by value or by reference. What is
 //! composed is one again, so all of them nest.
@@ -22,17 +24,21 @@
 //!    not passed on.
 //! 3. What fails has changed nothing: a block that moves is freed when its successor is complete.
 
+mod align_to;
 mod budget;
 mod by_size;
 mod fallback;
 mod limit;
+mod null;
 mod owns;
 mod part;
 
+pub use align_to::AlignTo;
 pub use budget::{Budget, LocalBudget};
 pub use by_size::BySize;
 pub use fallback::Fallback;
 pub use limit::Limit;
+pub use null::Null;
 pub use owns::Owns;
 
 /// Makes the public methods of a composed allocator of three private ones, which see no size 0:
@@ -40,8 +46,13 @@ pub use owns::Owns;
 /// - `obtain(&self, layout, fill)` allocates,
 /// - `give_back(&self, start, layout)` frees,
 /// - `resize(&self, start, old, new, change)` grows, grows zeroed, or shrinks.
+///
+/// Size 0 is served by `dangling`, unless it is to be another function.
 macro_rules! composed {
     () => {
+        $crate::compose::composed!($crate::strategy::dangling);
+    };
+    ($dangling:path) => {
         /// Allocates a block that fits `layout`. A size of 0 is served without touching memory.
         ///
         /// # Errors
@@ -50,7 +61,7 @@ macro_rules! composed {
         #[inline]
         pub fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
             if layout.size() == 0 {
-                return Ok($crate::strategy::dangling(layout));
+                return Ok($dangling(layout));
             }
             self.obtain(layout, $crate::compose::part::Fill::Any)
         }
@@ -63,7 +74,7 @@ macro_rules! composed {
         #[inline]
         pub fn allocate_zeroed(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
             if layout.size() == 0 {
-                return Ok($crate::strategy::dangling(layout));
+                return Ok($dangling(layout));
             }
             self.obtain(layout, $crate::compose::part::Fill::Zero)
         }
@@ -146,7 +157,7 @@ macro_rules! composed {
             if new.size() == 0 {
                 // SAFETY: as the caller promises; of size 0 there is nothing to keep.
                 unsafe { self.deallocate(start, old) };
-                return Ok($crate::strategy::dangling(new));
+                return Ok($dangling(new));
             }
             // SAFETY: as the caller promises, and neither size is 0.
             unsafe { self.resize(start, old, new, $crate::compose::part::Change::Shrink) }
