@@ -10,7 +10,8 @@ mod peers;
 
 use std::process::ExitCode;
 
-use allotrope_core::{BestFit, FixedSize, OsPages, Pool, Segregated};
+use allocator_api2::alloc::Global;
+use allotrope_core::{BestFit, Buffer, FixedSize, Local, OsPages, Pool, Segregated};
 use bench_kit::callgrind;
 
 /// Calls before the first that counts.
@@ -51,6 +52,14 @@ fn main() -> ExitCode {
     let segregated = ours::Classes::new(Segregated::new(OsPages::new()));
     let locked = ours::Spin::new(FixedSize::new(OsPages::new()));
     let pool = Pool::new(OsPages::new());
+    let (fixed, classes) = (|| FixedSize::new(OsPages::new()), || Segregated::new(OsPages::new()));
+    let small = ours::PoolThenClasses::new(Local::new(fixed()), Local::new(classes()));
+    let large = ours::ClassesAbovePool::new(Local::new(fixed()), Local::new(classes()));
+    let buffer = Buffer::new(Box::leak(Box::new_uninit_slice(4096)));
+    let fallback = ours::BufferThenHeap::new(Local::new(FixedSize::new(buffer)), Global);
+    let lines = ours::Lines::new(Local::new(fixed()));
+    let limited = ours::Limited::new(Local::new(fixed()), 1 << 20);
+    let shared_limited = ours::SharedLimited::shared(Local::new(fixed()), 1 << 20);
     let objects = ours::Objects::new(OsPages::new());
     let is_steady = paths! {
         "bumpalo_pair": peers::path_bumpalo_pair, &bump;
@@ -61,6 +70,12 @@ fn main() -> ExitCode {
         "segregated_pair_in_register": ours::path_segregated_pair_in_register, &segregated;
         "locked_fixed_size_pair": ours::path_locked_fixed_size_pair, &locked;
         "pool_pair": ours::path_pool_pair, &pool;
+        "by_size_small_pair_in_register": ours::path_by_size_small_pair_in_register, &small;
+        "by_size_large_pair_in_register": ours::path_by_size_large_pair_in_register, &large;
+        "fallback_first_pair_in_register": ours::path_fallback_first_pair_in_register, &fallback;
+        "align_to_pair_in_register": ours::path_align_to_pair_in_register, &lines;
+        "limit_pair_in_register": ours::path_limit_pair_in_register, &limited;
+        "shared_limit_pair_in_register": ours::path_shared_limit_pair_in_register, &shared_limited;
         "object_pool_pair": ours::path_object_pool_pair, &objects;
     };
     if is_steady { ExitCode::SUCCESS } else { ExitCode::FAILURE }

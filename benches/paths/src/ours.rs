@@ -5,7 +5,11 @@ use std::arch::asm;
 use std::hint::black_box;
 use std::ptr::NonNull;
 
-use allotrope_core::{BestFit, FixedSize, Local, Locked, ObjectPool, OsPages, Pool, Segregated};
+use allocator_api2::alloc::Global;
+use allotrope_core::{
+    AlignTo, BestFit, Buffer, BySize, Fallback, FixedSize, Limit, Local, Locked, ObjectPool,
+    OsPages, Pool, Segregated, SharedBudget,
+};
 
 /// Best fit over pages, with a neighbour in use, so that freeing joins with the rest only.
 pub type Best = Local<BestFit<OsPages>>;
@@ -19,6 +23,19 @@ pub type Spin = Locked<FixedSize<64, OsPages>>;
 pub type Shared = Pool<OsPages>;
 /// A pool of 64-byte objects.
 pub type Objects = ObjectPool<[u64; 8], OsPages>;
+
+/// The pool of 64-byte blocks for small sizes, size classes for larger ones.
+pub type PoolThenClasses = BySize<64, Fixed, Classes>;
+/// The same with the limit just below 64 bytes.
+pub type ClassesAbovePool = BySize<63, Fixed, Classes>;
+/// The pool of 64-byte blocks in a buffer, then the heap.
+pub type BufferThenHeap = Fallback<Local<FixedSize<64, Buffer<'static>>>, Global>;
+/// The pool of 64-byte blocks on cache lines.
+pub type Lines = AlignTo<64, Fixed>;
+/// A limit of the pool of 64-byte blocks.
+pub type Limited = Limit<Fixed>;
+/// The same, as threads would share it.
+pub type SharedLimited = Limit<Fixed, SharedBudget>;
 
 /// Hides where `pointer` comes from, as [`black_box`] does, and leaves it in its register.
 ///
@@ -64,6 +81,18 @@ pairs! {
     path_locked_fixed_size_pair: Spin, black_box;
     /// 64 bytes from the word of this thread's shard, and back.
     path_pool_pair: Shared, black_box;
+    /// 64 bytes from the small part of two, a pool, and back.
+    path_by_size_small_pair_in_register: PoolThenClasses, hide;
+    /// 64 bytes from the large part of two, size classes, and back.
+    path_by_size_large_pair_in_register: ClassesAbovePool, hide;
+    /// 64 bytes from the first part of two, a pool, and back.
+    path_fallback_first_pair_in_register: BufferThenHeap, hide;
+    /// 64 bytes from a pool that is aligned anyway, and back.
+    path_align_to_pair_in_register: Lines, hide;
+    /// 64 bytes from a pool, counted, and back.
+    path_limit_pair_in_register: Limited, hide;
+    /// 64 bytes from a pool, counted for all threads, and back.
+    path_shared_limit_pair_in_register: SharedLimited, hide;
 }
 
 /// A small object in, and dropped.

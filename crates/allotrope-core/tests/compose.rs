@@ -263,6 +263,15 @@ fn owners_know_their_blocks_and_no_others() {
 }
 
 #[test]
+fn neighbours_own_their_halves() {
+    let mut bytes = bytes::<1024>();
+    let (low, high) = bytes.split_at_mut(512);
+    let border = NonNull::from(&mut high[0]).cast::<u8>();
+    let [low, high] = [low, high].map(|bytes| Local::new(BestFit::new(Buffer::new(bytes))));
+    assert!(!low.owns(border, layout(1, 1)) && high.owns(border, layout(1, 1)));
+}
+
+#[test]
 fn blocks_move_across_the_limit_with_their_bytes() {
     let pool = Local::new(FixedSize::<64, _>::new(Upstream::new(Global)));
     let best_fit = Local::new(BestFit::new(Upstream::new(Global)));
