@@ -6,6 +6,7 @@
 //! | [`BySize`] | one part if it is small, from another if it is large |
 //! | [`Limit`] | its part, as long as a budget of bytes is not used up |
 //! | [`AlignTo`] | its part, at a least alignment |
+//! | [`Affix`] | its part, with values of the user's before and behind each block |
 //! | [`Null`] | nothing |
 //!
 //! A part is any `Allocator` of allocator-api2 0.2, ours or not, by value or by reference. What is
@@ -24,6 +25,7 @@
 //!    not passed on.
 //! 3. What fails has changed nothing: a block that moves is freed when its successor is complete.
 
+mod affix;
 mod align_to;
 mod budget;
 mod by_size;
@@ -33,6 +35,7 @@ mod null;
 mod owns;
 mod part;
 
+pub use affix::Affix;
 pub use align_to::AlignTo;
 pub use budget::{Budget, LocalBudget};
 pub use by_size::BySize;

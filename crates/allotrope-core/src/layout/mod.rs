@@ -5,6 +5,8 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "allocator-api2-02")]
+pub(crate) mod affix;
 pub(crate) mod area;
 pub(crate) mod bins;
 pub(crate) mod cover;
