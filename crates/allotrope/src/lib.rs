@@ -7,6 +7,8 @@
 
 mod aliases;
 #[cfg(feature = "alloc")]
+pub mod chapters;
+#[cfg(feature = "alloc")]
 pub mod containers;
 pub mod prelude;
 

@@ -12,6 +12,9 @@ pub use crate::containers::*;
 #[cfg(feature = "allocator-api2-02")]
 #[doc(no_inline)]
 pub use allocator_api2::alloc::Allocator;
+#[cfg(feature = "allocator-api2-02")]
+#[doc(no_inline)]
+pub use allotrope_core::{AlignTo, BySize, Fallback, Limit};
 #[doc(no_inline)]
 pub use allotrope_core::{
     BestFit, Buffer, FixedSize, Local, Locked, ObjectPool, Pool, PoolBox, Segregated,

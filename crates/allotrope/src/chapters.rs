@@ -1,0 +1,4 @@
+//! The longer story: a page for each question that one type's documentation cannot answer.
+
+#[doc = include_str!("../docs/compose.md")]
+pub mod compose {}
