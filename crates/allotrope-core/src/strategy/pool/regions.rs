@@ -26,6 +26,8 @@
 //!   `Acquire`, from somebody who has seen the region.
 //! - `cut` is `Relaxed`: who moves it has the chunk to itself, and says so to those who find that
 //!   nothing is left ([`Growth`]).
+//! - Whether a place in the table is vacant is read `Relaxed`: that alone decides only whether to ask
+//!   the source, and who reads the place once more with `Acquire` sees as much.
 //! - `adopted` grows with `Release` and is read with `Acquire`: who counts a region sees it in the
 //!   table, and the size of its chunks.
 //! - The chunk size is `Relaxed`: it is set once, before there is a chunk.
@@ -56,7 +58,7 @@ pub(super) struct Regions<S: Source, P> {
     /// Zero until there is a region; what the source says, unless it reserves ahead.
     pub(super) chunk_size: AtomicUsize,
     growth: Growth,
-    /// How many regions were ever put into the table.
+    /// How many regions were ever put into the table, or given back since there was another.
     adopted: AtomicU32,
     pub(super) spare: TaggedStack,
     policy: PhantomData<fn() -> P>,
@@ -140,8 +142,9 @@ impl<S: Source, P: Policy> Regions<S, P> {
         self.growth.is_under_way()
     }
 
-    /// How many regions there have been. Where memory was exhausted before and this has changed
-    /// since, somebody has got a region, and there may be a chunk for every class in it.
+    /// How many regions there have been, those that were one too many included. Where memory was
+    /// exhausted before and this has changed since, somebody has got a region, and there may be a
+    /// chunk for every class in it, or the source lends what it had lent to one who came too late.
     pub(super) fn adopted(&self) -> u32 {
         self.adopted.load(Ordering::Acquire)
     }
@@ -166,6 +169,7 @@ impl<S: Source, P: Policy> Regions<S, P> {
     /// A chunk of free blocks of `class`, in `list` already, that the caller holds.
     pub(super) fn add(&self, class: usize, list: &PushList) -> Option<Chunk<'_>> {
         loop {
+            let vacancy = self.vacancy();
             let size = self.chunk_size();
             if size > 0 {
                 let blocks = Chunk::blocks_of(class, size)?;
@@ -178,17 +182,24 @@ impl<S: Source, P: Policy> Regions<S, P> {
                     return Some(chunk);
                 }
             }
-            self.add_region().ok()?;
+            self.add_region(vacancy?).ok()?;
         }
     }
 
     /// Gets the first region before anything else asks the source: one that lends all it has once
     /// would else lend it for a single large block.
     pub(super) fn come_first(&self) {
-        if self.heads().next().is_none() {
+        if let Some(vacancy) = self.vacancy()
+            && self.heads().next().is_none()
+        {
             // Where there is none to be had, there may be one for the block.
-            let _ = self.add_region();
+            let _ = self.add_region(vacancy);
         }
+    }
+
+    /// The first place in the table that has no region.
+    fn vacancy(&self) -> Option<&AtomicPtr<RegionHead>> {
+        self.table.iter().find(|place| place.load(Ordering::Relaxed).is_null())
     }
 
     fn take_spare(&self, publish: impl Fn(Chunk<'_>)) -> Option<Chunk<'_>> {
@@ -238,8 +249,10 @@ impl<S: Source, P: Policy> Regions<S, P> {
         })
     }
 
+    /// Gets a region for this place in the table, unless another thread does so meanwhile: many
+    /// that find at once that no chunk is left would else fill the table with a region each.
     #[cold]
-    fn add_region(&self) -> Result<(), AllocError> {
+    fn add_region(&self, vacancy: &AtomicPtr<RegionHead>) -> Result<(), AllocError> {
         // A source that might call this pool would wait for itself. Over one, a call may be refused
         // while another is getting the last region.
         let _adding = (!S::MAY_REENTER).then(|| self.growth.begin());
@@ -254,28 +267,32 @@ impl<S: Source, P: Policy> Regions<S, P> {
         // Its start may lie anywhere, and the first chunk's may not.
         let least = least * 2 + HEAD_SIZE;
         let region = self.source.reserve(least, wanted.saturating_add(Self::BEST).max(least))?;
-        match self.adopt(region) {
-            Ok(()) => Ok(()),
-            Err(region) => {
-                // SAFETY: the region is on loan, and nobody knows of it.
-                unsafe { release_clean(&self.source, region) };
-                Err(AllocError)
+        if let Err(region) = self.adopt(region, vacancy) {
+            // SAFETY: the region is on loan, and nobody knows of it.
+            unsafe { release_clean(&self.source, region) };
+            if vacancy.load(Ordering::Relaxed).is_null() {
+                return Err(AllocError);
             }
         }
+        self.adopted.fetch_add(1, Ordering::Release);
+        Ok(())
     }
 
-    /// Puts a region into the table, or gives it back.
-    fn adopt(&self, region: Region) -> Result<(), Region> {
+    /// Puts a region into its place in the table, or gives it back.
+    fn adopt(&self, region: Region, vacancy: &AtomicPtr<RegionHead>) -> Result<(), Region> {
         let start = region.start();
         let gap = start.align_offset(align_of::<RegionHead>());
         let head_end = gap + size_of::<RegionHead>();
         let Some(room) = region.size().checked_sub(head_end) else { return Err(region) };
+        // SAFETY: the head lies in the region, which is on loan.
+        if unsafe { self.source.commit(&region, gap..head_end) }.is_err() {
+            return Err(region);
+        }
+        // Not before: whoever sets the size for all must have a region that is of use.
         let Some(size) = self.agree_on_size(region.size()) else { return Err(region) };
         let until_first = (start.addr().get() + head_end).wrapping_neg() & (size - 1);
         let chunks = (room.saturating_sub(until_first) / size).min(MAX_CHUNKS);
-        // SAFETY: the head lies in the region, which is on loan.
-        let committed = chunks > 0 && unsafe { self.source.commit(&region, gap..head_end) }.is_ok();
-        if !committed {
+        if chunks == 0 {
             return Err(region);
         }
         // SAFETY: as above.
@@ -285,14 +302,11 @@ impl<S: Source, P: Policy> Regions<S, P> {
         poison::unpoison(place.cast(), size_of::<RegionHead>());
         // SAFETY: the head's place is committed, aligned, and nobody else's.
         unsafe { place.write(RegionHead { region, first, chunks, cut: AtomicU32::new(0) }) };
-        let stored = self.table.iter().any(|entry| {
-            let empty = ptr::null_mut();
-            let order = (Ordering::Release, Ordering::Relaxed);
-            entry.compare_exchange(empty, place.as_ptr(), order.0, order.1).is_ok()
-        });
-        self.adopted.fetch_add(u32::from(stored), Ordering::Release);
-        // SAFETY: if it is in no table, nobody else knows of the head just written.
-        if stored { Ok(()) } else { Err(unsafe { place.read() }.region) }
+        let (empty, order) = (ptr::null_mut(), (Ordering::Release, Ordering::Relaxed));
+        // SAFETY: if it is not in the table, nobody else knows of the head just written.
+        let give_back = |_| unsafe { place.read() }.region;
+        let stored = vacancy.compare_exchange(empty, place.as_ptr(), order.0, order.1);
+        stored.map(|_| ()).map_err(give_back)
     }
 
     /// The size of all chunks: what suits the first region, which has so many bytes.
