@@ -26,8 +26,8 @@
 //!   `Acquire`, from somebody who has seen the region.
 //! - `cut` is `Relaxed`: who moves it has the chunk to itself, and says so to those who find that
 //!   nothing is left ([`Growth`]).
-//! - Whether a place in the table is vacant is read `Relaxed`: that alone decides only whether to ask
-//!   the source, and who reads the place once more with `Acquire` sees as much.
+//! - Whether a place in the table is vacant is read `Relaxed`: it decides only whether to ask the
+//!   source, and who reads the place once more with `Acquire` sees as much.
 //! - `adopted` grows with `Release` and is read with `Acquire`: who counts a region sees it in the
 //!   table, and the size of its chunks.
 //! - The chunk size is `Relaxed`: it is set once, before there is a chunk.
