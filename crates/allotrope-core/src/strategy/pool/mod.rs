@@ -103,16 +103,19 @@ const SHARDS: usize = 16;
 ///
 /// A thread takes blocks from one of sixteen shards, and two threads of different shards from
 /// different chunks. A chunk that runs empty is left; whoever frees the first block in it again
-/// makes it known. So memory grows with what is in use at once, and by at most a chunk for each
-/// shard and class, however threads come, go, and free each other's blocks.
+/// makes it known. So memory grows with what is in use at once, and by about a chunk for each shard
+/// and class, however threads come, go, and free each other's blocks.
+///
+/// A pool has 64 regions at most. Each is larger than the last by a quarter of all before, unless
+/// the source lends less.
 ///
 /// No thread ever waits for another, with one exception: a call that is about to fail waits for
 /// those that are just then adding memory. A call fails only if at some moment every block of its
 /// class was in use, and none could be added: threads that never hold more blocks at once than
 /// [`capacity`](Self::capacity) are never refused one.
 ///
-/// A source that calls the very pool that it supplies does no harm: no call keeps anything locked.
-/// Nor does it wait for itself: with [`Source::MAY_REENTER`] nobody waits for a region, and an
+/// A source that calls the very pool that it supplies does no harm, as long as it stops somewhere:
+/// no call keeps anything locked. Nor does it wait for itself: with [`Source::MAY_REENTER`] nobody waits for a region, and an
 /// allocation may fail while another thread is just getting one.
 ///
 /// # Memory that is given back

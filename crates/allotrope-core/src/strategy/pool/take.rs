@@ -226,6 +226,8 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
         let mut all_puts = 0_u32;
         for id in self.classes[class].all.iter(&Older(&self.regions)) {
             let chunk = self.regions.chunk(id);
+            // A chunk that was not there before is as good as a block that was put.
+            all_puts = all_puts.wrapping_add(1);
             for (number, word) in chunk.occupancy().words().iter().enumerate() {
                 let (free, puts) = word.look();
                 if free != 0
@@ -244,6 +246,6 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
 enum Look {
     /// A block, which was taken.
     Taken(NonNull<u8>),
-    /// No block. How often one was put, by all words together.
+    /// No block. How often one was put, by all words together, and how many chunks there are.
     Empty { puts: u32 },
 }
