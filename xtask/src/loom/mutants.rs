@@ -25,7 +25,7 @@ use crate::twin::{Twin, read};
 use crate::workspace::Workspace;
 
 /// How long one target may run. The sound source has the same limit, on the same machine.
-const TIME_LIMIT: Duration = Duration::from_secs(60);
+const TIME_LIMIT: Duration = Duration::from_secs(120);
 
 /// How long all mutants together may take, builds included, on two processors.
 const BUDGET: Duration = Duration::from_secs(20 * 60);
