@@ -1,15 +1,15 @@
 //! Sharing behind a lock: a strategy for many threads.
 
-use core::alloc::{GlobalAlloc, Layout};
+use core::alloc::Layout;
 use core::fmt;
 use core::mem::MaybeUninit;
-use core::ptr::{self, NonNull};
+use core::ptr::NonNull;
 
 use allotrope_sync::SpinLock;
 use lock_api::{Mutex, RawMutex};
 
 use super::{best_fit_methods, segregated_methods, strategy_methods};
-use crate::api::impl_allocator;
+use crate::api::{impl_allocator, impl_global_alloc};
 use crate::{AllocError, BestFit, Broken, Hook, Policy, Segregated, Source, Span, Strategy};
 
 /// A strategy as an allocator for many threads, behind one lock.
@@ -90,48 +90,8 @@ impl<S: Source, P: Policy, H: Hook, R: RawMutex> Locked<Segregated<S, P, H>, R> 
 // SAFETY: as for `Local`, and the lock lets one thread at a time at the strategy.
 impl_allocator!([S: Strategy, R: RawMutex] Locked<S, R>);
 
-// SAFETY: the strategy's guarantees are those that a global allocator owes: blocks that do not
-// overlap and stay until they are freed, since a global allocator is never dropped or reset.
-unsafe impl<S: Strategy, R: RawMutex> GlobalAlloc for Locked<S, R> {
-    #[inline]
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        address(self.allocate(layout))
-    }
-
-    #[inline]
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        address(self.allocate_zeroed(layout))
-    }
-
-    #[inline]
-    unsafe fn dealloc(&self, start: *mut u8, layout: Layout) {
-        if let Some(start) = NonNull::new(start) {
-            // SAFETY: the block is one of ours with this layout (caller).
-            unsafe { self.deallocate(start, layout) };
-        }
-    }
-
-    #[inline]
-    unsafe fn realloc(&self, start: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        let new = Layout::from_size_align(size, layout.align());
-        let (Some(start), Ok(new)) = (NonNull::new(start), new) else { return ptr::null_mut() };
-        // SAFETY: the block is one of ours with this layout (caller), and each call gets the
-        // larger and the smaller size where it belongs.
-        address(unsafe {
-            if size >= layout.size() {
-                self.grow(start, layout, new)
-            } else {
-                self.shrink(start, layout, new)
-            }
-        })
-    }
-}
-
-/// What a `GlobalAlloc` returns.
-#[inline(always)]
-fn address(block: Result<NonNull<[u8]>, AllocError>) -> *mut u8 {
-    block.map_or(ptr::null_mut(), |block| block.cast().as_ptr())
-}
+// SAFETY: the strategy's guarantees are those that a global allocator owes.
+impl_global_alloc!([S: Strategy, R: RawMutex] Locked<S, R>);
 
 impl<S: Strategy, R: RawMutex> fmt::Debug for Locked<S, R> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

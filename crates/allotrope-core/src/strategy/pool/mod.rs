@@ -25,7 +25,6 @@
 
 mod batch;
 mod chunk;
-mod global;
 mod keep;
 mod large;
 mod regions;
@@ -43,7 +42,7 @@ use allotrope_sync::{PushList, TaggedStack, Word, slots};
 use large::Way;
 use regions::Regions;
 
-use crate::api::impl_allocator;
+use crate::api::{impl_allocator, impl_global_alloc};
 use crate::hook::{Hook, NoHook, Record};
 use crate::layout::powers::{CLASSES, block_size, class_of};
 use crate::strategy::large::Large;
@@ -388,6 +387,9 @@ impl<S: Source, P: Policy, H: Hook> Drop for Pool<S, P, H> {
 // SAFETY: blocks stay where they are until they are freed, or the pool is dropped or borrowed
 // mutably, wherever it is moved.
 impl_allocator!([S: Source, P: Policy, H: Hook] Pool<S, P, H>);
+
+// SAFETY: as above: a global allocator is never dropped, trimmed or reset.
+impl_global_alloc!([S: Source, P: Policy, H: Hook] Pool<S, P, H>);
 
 impl<S: Source, P: Policy, H: Hook> fmt::Debug for Pool<S, P, H> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
