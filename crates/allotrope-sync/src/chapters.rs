@@ -3,6 +3,9 @@
 #[doc = include_str!("../docs/ownership.md")]
 pub mod ownership {}
 
+#[doc = include_str!("../docs/budget.md")]
+pub mod budget {}
+
 #[doc = include_str!("../docs/side_table.md")]
 pub mod side_table {}
 
