@@ -9,9 +9,15 @@
 //!                                                             its test fails
 //! ```
 //!
+//! A trial is mostly one crate after the other through the compiler, which keeps one processor busy.
+//! So there are as many twins as processors, up to [`TWINS`], and each takes the next bug.
+//!
 //! A bug may loop for ever: a test that does not end within [`TIME_LIMIT`] has caught it.
 
 use std::collections::BTreeSet;
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -28,6 +34,9 @@ const LIST: &str = "crates/allotrope-conformance/planted.toml";
 
 /// How long one test may run. The sound source has the same limit, on the same machine.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
+
+/// How many twins there are at most: each builds everything once and keeps a gigabyte.
+const TWINS: usize = 4;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -50,25 +59,64 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
         return Err(format!("{LIST} has no bug whose name contains {}", arguments.join(" or ")));
     }
 
-    let twin = Twin::new(&workspace, "planted")?;
-    pass_unpatched(&twin, &bugs)?;
-
-    let mut rows = Vec::new();
-    let mut failures = Vec::new();
-    for bug in bugs {
-        let outcome = plant(&twin, bug)?;
+    let twins = twins(&workspace)?;
+    pass_unpatched(&twins, &bugs)?;
+    let verdicts = for_each(&twins, &bugs, |twin, bug| {
+        let outcome = plant(twin, bug)?;
         println!("{}: {outcome}", bug.name);
-        if !bug.is_caught_by(&outcome) {
-            failures.push(format!(
-                "{} ({outcome}, see {})",
-                bug.name,
-                twin.log(&bug.name).display()
-            ));
-        }
-        rows.push([bug.name.clone(), bug.promise.clone(), outcome.to_string()]);
-    }
+        let missed = format!("{} ({outcome}, see {})", bug.name, twin.log(&bug.name).display());
+        Ok((outcome.to_string(), (!bug.is_caught_by(&outcome)).then_some(missed)))
+    })?;
+
+    let rows: Vec<[&str; 3]> = bugs
+        .iter()
+        .zip(&verdicts)
+        .map(|(bug, (outcome, _))| [bug.name.as_str(), bug.promise.as_str(), outcome.as_str()])
+        .collect();
     print_table(["bug", "promise", "caught by"], &rows);
-    if failures.is_empty() { Ok(()) } else { Err(format!("not caught: {}", failures.join(", "))) }
+    let missed: Vec<String> = verdicts.into_iter().filter_map(|(_, missed)| missed).collect();
+    if missed.is_empty() { Ok(()) } else { Err(format!("not caught: {}", missed.join(", "))) }
+}
+
+/// The twins, all the same.
+fn twins(workspace: &Workspace) -> Result<Vec<Twin>, String> {
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    (1..=processors.min(TWINS))
+        .map(|number| Twin::new(workspace, &format!("planted/{number}")))
+        .collect()
+}
+
+/// Does `work` for each of `items`, on each twin one at a time, and keeps their order.
+///
+/// # Errors
+///
+/// Those of `work`: what has begun then ends, and nothing new begins.
+fn for_each<T: Sync, R: Send>(
+    twins: &[Twin],
+    items: &[T],
+    work: impl Fn(&Twin, &T) -> Result<R, String> + Sync,
+) -> Result<Vec<R>, String> {
+    let next = AtomicUsize::new(0);
+    let take_turns = |twin| {
+        let mut done = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(item) = items.get(index) else { return Ok(done) };
+            let stop = |_: &String| next.store(items.len(), Ordering::Relaxed);
+            done.push((index, work(twin, item).inspect_err(stop)?));
+        }
+    };
+    let done: Vec<Result<Vec<(usize, R)>, String>> = thread::scope(|scope| {
+        let turns: Vec<_> = twins.iter().map(|twin| scope.spawn(|| take_turns(twin))).collect();
+        turns
+            .into_iter()
+            .map(|turn| turn.join().unwrap_or_else(|panic| resume_unwind(panic)))
+            .collect()
+    });
+    let mut done: Vec<(usize, R)> =
+        done.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
+    done.sort_by_key(|(index, _)| *index);
+    Ok(done.into_iter().map(|(_, result)| result).collect())
 }
 
 /// Reads the list; names are unique, since they name log files.
@@ -83,29 +131,33 @@ fn load(workspace: &Workspace) -> Result<Vec<Patch>, String> {
 }
 
 /// A test that fails anyway, or runs nothing, catches nothing.
-fn pass_unpatched(twin: &Twin, bugs: &[&Patch]) -> Result<(), String> {
+fn pass_unpatched(twins: &[Twin], bugs: &[&Patch]) -> Result<(), String> {
     let tests: BTreeSet<&str> = bugs.iter().map(|bug| bug.test.as_str()).collect();
-    for test in tests {
+    let tests: Vec<&str> = tests.into_iter().collect();
+    for_each(twins, &tests, |twin, test| {
         let outcome = twin.trial("unpatched", test)?.run(TIME_LIMIT)?;
         println!("unpatched, `cargo test {test}`: {outcome}");
-        if !matches!(outcome, Outcome::Passed { tests: 1.. }) {
-            return Err(format!(
-                "without any planted bug, `cargo test {test}` must run tests that pass, but: \
-                 {outcome}, see {}",
-                twin.log("unpatched").display()
-            ));
+        if matches!(outcome, Outcome::Passed { tests: 1.. }) {
+            return Ok(());
         }
-    }
-    Ok(())
+        Err(format!(
+            "without any planted bug, `cargo test {test}` must run tests that pass, but: \
+             {outcome}, see {}",
+            twin.log("unpatched").display()
+        ))
+    })
+    .map(drop)
 }
 
 /// Runs the test of `bug` on the patched copy, and takes the patch back.
 fn plant(twin: &Twin, bug: &Patch) -> Result<Outcome, String> {
     let broken = bug.apply_to(&twin.read(&bug.file)?)?;
-    twin.with_file(&bug.file, &broken, || twin.trial(&bug.name, &bug.test)?.run(TIME_LIMIT))
+    twin.with_file(&bug.file, &broken, || {
+        twin.trial(&bug.name, &bug.test)?.stopped_by_a_failure().run(TIME_LIMIT)
+    })
 }
 
-fn print_table(head: [&str; 3], rows: &[[String; 3]]) {
+fn print_table(head: [&str; 3], rows: &[[&str; 3]]) {
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());
         cells.chain([head[column].len()]).max().unwrap_or(0)
