@@ -5,9 +5,9 @@
 //! turned on. Whether one is on is decided here, where the macro is defined: features of a crate
 //! that calls it do not matter.
 
-use core::ptr::{self, NonNull};
+mod global;
 
-use crate::AllocError;
+pub(crate) use global::{address, impl_global_alloc};
 
 /// Implements every version of `Allocator` that is turned on for a type with inherent methods
 /// `allocate`, `allocate_zeroed`, `deallocate`, `grow`, `grow_zeroed` and `shrink`.
@@ -66,62 +66,3 @@ macro_rules! impl_allocator_02 {
     ($($anything:tt)*) => {};
 }
 pub(crate) use impl_allocator_02;
-
-/// Implements `GlobalAlloc` for a type with the same inherent methods.
-///
-/// The call carries the SAFETY comment: blocks do not overlap and stay until they are freed, since
-/// a global allocator is never dropped or borrowed mutably.
-macro_rules! impl_global_alloc {
-    ([$($parameters:tt)*] $type:ty) => {
-        const _: () = {
-            use ::core::alloc::{GlobalAlloc, Layout};
-            use ::core::ptr::{self, NonNull};
-            use $crate::api::address;
-
-            // SAFETY: see the call of `impl_global_alloc`.
-            unsafe impl<$($parameters)*> GlobalAlloc for $type {
-                #[inline]
-                unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-                    address(self.allocate(layout))
-                }
-
-                #[inline]
-                unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-                    address(self.allocate_zeroed(layout))
-                }
-
-                #[inline]
-                unsafe fn dealloc(&self, start: *mut u8, layout: Layout) {
-                    if let Some(start) = NonNull::new(start) {
-                        // SAFETY: the block is one of ours with this layout (caller).
-                        unsafe { self.deallocate(start, layout) };
-                    }
-                }
-
-                #[inline]
-                unsafe fn realloc(&self, start: *mut u8, old: Layout, size: usize) -> *mut u8 {
-                    let new = Layout::from_size_align(size, old.align());
-                    let (Some(start), Ok(new)) = (NonNull::new(start), new) else {
-                        return ptr::null_mut();
-                    };
-                    // SAFETY: the block is one of ours with this layout (caller), and each call
-                    // gets the larger and the smaller size where it belongs.
-                    address(unsafe {
-                        if size >= old.size() {
-                            self.grow(start, old, new)
-                        } else {
-                            self.shrink(start, old, new)
-                        }
-                    })
-                }
-            }
-        };
-    };
-}
-pub(crate) use impl_global_alloc;
-
-/// What a `GlobalAlloc` returns.
-#[inline(always)]
-pub(crate) fn address(block: Result<NonNull<[u8]>, AllocError>) -> *mut u8 {
-    block.map_or(ptr::null_mut(), |block| block.cast().as_ptr())
-}
