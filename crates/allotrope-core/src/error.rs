@@ -16,17 +16,3 @@ impl fmt::Display for AllocError {
 }
 
 impl core::error::Error for AllocError {}
-
-#[cfg(feature = "allocator-api2-02")]
-impl From<AllocError> for allocator_api2::alloc::AllocError {
-    fn from(AllocError: AllocError) -> Self {
-        Self
-    }
-}
-
-#[cfg(feature = "allocator-api2-02")]
-impl From<allocator_api2::alloc::AllocError> for AllocError {
-    fn from(allocator_api2::alloc::AllocError: allocator_api2::alloc::AllocError) -> Self {
-        Self
-    }
-}

@@ -1,11 +1,32 @@
 //! The `Allocator` trait, in each version that is spoken, and `GlobalAlloc`.
 //!
 //! Everything that allocates has inherent methods with our own [`AllocError`](crate::AllocError).
-//! [`impl_allocator`] makes `Allocator` impls of them, one for each version of the API that is
-//! turned on. Whether one is on is decided here, where the macro is defined: features of a crate
-//! that calls it do not matter.
+//! [`impl_allocator`] makes `Allocator` impls of them, one for each version that is turned on:
+//!
+//! | file | feature | the trait of |
+//! |---|---|---|
+//! | `v02.rs` | `allocator-api2-02` | allocator-api2 0.2 |
+//! | `v03.rs` | `allocator-api2-03` | allocator-api2 0.3 |
+//! | `v04.rs` | `allocator-api2-04` | allocator-api2 0.4 |
+//! | `nightly.rs` | `nightly` | `core::alloc` |
+//!
+//! The trait has the same methods in all of them, with the same meaning; only its path and the path
+//! of its error differ. A version's file names those, and [`implement`](mod@implement) writes the impl.
+//!
+//! Whether a version is on is decided here, where the macros are defined: features of a crate that
+//! calls [`impl_allocator`] do not matter.
 
 mod global;
+#[allow(unused_imports, unused_macros, reason = "no version may be on")]
+pub(crate) mod implement;
+#[cfg(feature = "nightly")]
+pub(crate) mod nightly;
+#[cfg(feature = "allocator-api2-02")]
+pub(crate) mod v02;
+#[cfg(feature = "allocator-api2-03")]
+pub(crate) mod v03;
+#[cfg(feature = "allocator-api2-04")]
+pub(crate) mod v04;
 
 pub(crate) use global::{address, impl_global_alloc};
 
@@ -15,54 +36,34 @@ pub(crate) use global::{address, impl_global_alloc};
 /// The call carries the SAFETY comment of the impls: blocks stay until they are freed or the value
 /// is dropped or borrowed mutably, wherever it is moved.
 macro_rules! impl_allocator {
-    ([$($parameters:tt)*] $type:ty) => {
-        $crate::api::impl_allocator_02!([$($parameters)*] $type);
+    ($($call:tt)*) => {
+        $crate::api::impl_allocator_02!($($call)*);
+        $crate::api::impl_allocator_03!($($call)*);
+        $crate::api::impl_allocator_04!($($call)*);
+        $crate::api::impl_allocator_nightly!($($call)*);
     };
 }
 pub(crate) use impl_allocator;
 
-/// `Allocator` of allocator-api2 0.2.
+#[cfg(feature = "nightly")]
+pub(crate) use nightly::impl_allocator_nightly;
 #[cfg(feature = "allocator-api2-02")]
-macro_rules! impl_allocator_02 {
-    ([$($parameters:tt)*] $type:ty) => {
-        const _: () = {
-            use ::allocator_api2::alloc::{AllocError, Allocator};
-            use ::core::{alloc::Layout, ptr::NonNull};
+pub(crate) use v02::impl_allocator_02;
+#[cfg(feature = "allocator-api2-03")]
+pub(crate) use v03::impl_allocator_03;
+#[cfg(feature = "allocator-api2-04")]
+pub(crate) use v04::impl_allocator_04;
 
-            // SAFETY: see the call of `impl_allocator`.
-            unsafe impl<$($parameters)*> Allocator for $type {
-                $crate::api::impl_allocator_02!(safe allocate allocate_zeroed);
-                $crate::api::impl_allocator_02!(resize grow grow_zeroed shrink);
-
-                #[inline]
-                unsafe fn deallocate(&self, start: NonNull<u8>, layout: Layout) {
-                    // SAFETY: both have the same contract.
-                    unsafe { <$type>::deallocate(self, start, layout) };
-                }
-            }
-        };
-    };
-    (safe $($method:ident)*) => {$(
-        #[inline]
-        fn $method(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
-            Self::$method(self, layout).map_err(AllocError::from)
-        }
-    )*};
-    (resize $($method:ident)*) => {$(
-        #[inline]
-        unsafe fn $method(
-            &self,
-            start: NonNull<u8>,
-            old: Layout,
-            new: Layout,
-        ) -> Result<NonNull<[u8]>, AllocError> {
-            // SAFETY: both have the same contract.
-            unsafe { Self::$method(self, start, old, new) }.map_err(AllocError::from)
-        }
-    )*};
+/// A version that is not turned on.
+#[allow(unused_macros, reason = "all versions may be on")]
+macro_rules! absent {
+    ($($call:tt)*) => {};
 }
 #[cfg(not(feature = "allocator-api2-02"))]
-macro_rules! impl_allocator_02 {
-    ($($anything:tt)*) => {};
-}
-pub(crate) use impl_allocator_02;
+pub(crate) use absent as impl_allocator_02;
+#[cfg(not(feature = "allocator-api2-03"))]
+pub(crate) use absent as impl_allocator_03;
+#[cfg(not(feature = "allocator-api2-04"))]
+pub(crate) use absent as impl_allocator_04;
+#[cfg(not(feature = "nightly"))]
+pub(crate) use absent as impl_allocator_nightly;
