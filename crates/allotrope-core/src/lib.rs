@@ -1,9 +1,9 @@
 //! The strategies of allotrope: where bytes come from, how they are cut, and who shares them.
 #![no_std]
-// The trait of `core::alloc` and the switch to it come together.
 #![cfg_attr(feature = "nightly", feature(allocator_api))]
 
 mod api;
+pub mod compat;
 #[cfg(feature = "allocator-api2-02")]
 mod compose;
 mod error;

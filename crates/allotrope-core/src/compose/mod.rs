@@ -9,8 +9,9 @@
 //! | [`Affix`] | its part, with values of the user's before and behind each block |
 //! | [`Null`] | nothing |
 //!
-//! A part is any `Allocator` of allocator-api2 0.2, ours or not, by value or by reference. What is
-//! composed is one again, so all of them nest.
+//! A part is any `Allocator` of allocator-api2 0.2, ours or not, by value or by reference; one of
+//! another version goes in by its wrapper of [`compat`](crate::compat). What is composed speaks
+//! every version, so all of them nest.
 //!
 //! Parts have no headers, and neither has what is made of them: where a block came from must be
 //! told from its address and its layout alone.

@@ -12,7 +12,8 @@ use crate::layout::granule::GRANULE_SIZE;
 /// Another allocator as a [`Source`]: its blocks are the regions.
 ///
 /// Any `Allocator` of allocator-api2 0.2 will do, by value or by reference: `Global`, a
-/// `&bumpalo::Bump`, another allocator of this crate.
+/// `&bumpalo::Bump`, another allocator of this crate; and one of another version in its wrapper of
+/// [`compat`](crate::compat).
 ///
 /// What cannot be had whole is asked for by halves. An upstream that returns too few or misaligned
 /// bytes breaks its own contract; its block is given back and counts as a failure.
