@@ -6,6 +6,7 @@
 mod asan;
 mod ci;
 mod compare;
+mod cross;
 mod features;
 mod foreign;
 mod lint;
@@ -37,6 +38,7 @@ const COMMANDS: &[Command] = &[
     ("asan",     "the tests of the libraries under AddressSanitizer (needs a nightly toolchain)", asan::run),
     ("loom",     "the models of what threads share (`loom NAME`: only those; `--mutants`: are they needed?)", loom::run),
     ("tsan",     "the tests of the libraries under ThreadSanitizer, std instrumented too", tsan::run),
+    ("cross",    "targets other than this one (`cross check`: only type-checked)", cross::run),
     ("foreign",  "what the contract suite finds in other people's crates, as written down there", foreign::run),
     ("planted",  "plants known bugs one at a time: the tests must catch each (`planted NAME`: only those)", planted::run),
     ("compare",  "our allocators against their peers: tables and target/compare/PROGRAM.json", compare::run),
