@@ -20,7 +20,10 @@ mod strategy;
 pub use allotrope_sync::SharedBudget;
 pub use allotrope_sync::SpinLock;
 #[cfg(feature = "allocator-api2-02")]
-pub use compose::{Affix, AlignTo, Budget, BySize, Fallback, Limit, LocalBudget, Null, Owns};
+pub use compose::{
+    Affix, AlignTo, Ask, AskFirst, AskSecond, Budget, BySize, Fallback, Limit, LocalBudget, Null,
+    Owns,
+};
 pub use error::AllocError;
 pub use hook::{Delivery, Event, EventKind, Events, Hook, NoHook, Record};
 pub use policy::{ClassicPolicy, DefaultPolicy, Policy};

@@ -18,8 +18,8 @@ use std::ptr::NonNull;
 use allocator_api2::alloc::{Allocator, Global};
 use allotrope_conformance::{Promise, Subject, Suite, TestUpstream};
 use allotrope_core::{
-    Affix, AlignTo, AllocError, BestFit, Buffer, BySize, Fallback, FixedSize, Limit, Local, Locked,
-    Null, Owns, Policy, Segregated, Upstream,
+    Affix, AlignTo, AllocError, AskSecond, BestFit, Buffer, BySize, Fallback, FixedSize, Limit,
+    Local, Locked, Null, Owns, Policy, Segregated, Upstream,
 };
 
 /// Small chunks and regions, so that there are many.
@@ -106,6 +106,29 @@ subjects! {
             let second = BySize::new(pool(upstream), best(upstream));
             Affix::new(Fallback::new(first, second), 1, 2)
         };
+    PoolThenUpstream: Fallback<allotrope_core::Pool<Buffer<'u>>, TestUpstream> =
+        |upstream| Fallback::new(
+            allotrope_core::Pool::new(Buffer::new(upstream.buffer(16 * 1024))),
+            upstream.clone(),
+        );
+    UpstreamThenReserve: Fallback<Limit<TestUpstream>, InBuffer<'u>, AskSecond> =
+        |upstream| Fallback::asking_second(
+            Limit::new(upstream.clone(), 5000),
+            in_buffer(upstream, 8192),
+        );
+    BufferHeapReserve: Fallback<PoolInBuffer<'u>, Fallback<Limit<Best>, InBuffer<'u>, AskSecond>> =
+        |upstream| Fallback::new(
+            pool_in_buffer(upstream, 1024),
+            Fallback::asking_second(
+                Limit::new(best(upstream), 4000),
+                in_buffer(upstream, 16 * 1024),
+            ),
+        );
+    ReserveFirst: Fallback<Fallback<PoolInBuffer<'u>, InBuffer<'u>, AskSecond>, TestUpstream> =
+        |upstream| Fallback::new(
+            Fallback::asking_second(pool_in_buffer(upstream, 1024), in_buffer(upstream, 2048)),
+            upstream.clone(),
+        );
     LimitFirst: Fallback<Limit<InBuffer<'u>>, TestUpstream> =
         |upstream| Fallback::new(Limit::new(in_buffer(upstream, 8192), 3000), upstream.clone());
 }
@@ -133,6 +156,37 @@ fn three_buffers_one_after_the_other() {
 #[test]
 fn a_locked_buffer_and_then_the_upstream() {
     steps(Suite::of(LockedThenUpstream)).max_size(4096).assert_shared();
+}
+
+#[test]
+fn a_pool_in_a_buffer_and_then_the_upstream() {
+    steps(Suite::of(PoolThenUpstream)).max_size(4096).only_from_upstream(true).assert_shared();
+}
+
+#[test]
+fn the_upstream_and_then_a_reserve() {
+    let suite = steps(Suite::of(UpstreamThenReserve)).max_size(4096).only_from_upstream(true);
+    suite.bytes_used(|memory| memory.first().used()).assert_sent();
+}
+
+#[test]
+fn a_buffer_then_the_heap_then_a_reserve() {
+    let suite = steps(Suite::of(BufferHeapReserve)).max_size(4096).only_from_upstream(true);
+    let heap_and_reserve = |heap: &Limit<Best>, reserve: &InBuffer<'_>| {
+        heap.used() + heap.allocator().bytes_used() + reserve.bytes_used()
+    };
+    suite
+        .bytes_used(move |memory| {
+            let rest = memory.second();
+            rest.with_second(|reserve| heap_and_reserve(rest.first(), reserve))
+                + memory.with_first(Local::bytes_used)
+        })
+        .assert_sent();
+}
+
+#[test]
+fn a_fallback_with_a_reserve_before_another() {
+    steps(Suite::of(ReserveFirst)).max_size(4096).only_from_upstream(true).assert_sent();
 }
 
 #[test]
@@ -358,6 +412,26 @@ fn owners_know_their_blocks_and_no_others() {
     assert!(!memory.owns(foreign, layout(10, 1)));
     // SAFETY: the block was allocated above.
     unsafe { Global.deallocate(foreign, layout(10, 1)) };
+}
+
+#[test]
+fn whichever_part_is_asked_both_know_their_blocks() {
+    let (mut first, mut second) = (bytes::<4096>(), bytes::<1024>());
+    let pool = allotrope_core::Pool::new(Buffer::new(&mut first));
+    let reserve = Local::new(BestFit::new(Buffer::new(&mut second)));
+    let memory = Fallback::asking_second(pool, reserve);
+    let used = || (memory.first().bytes_used(), memory.with_second(Local::bytes_used));
+    let small = memory.allocate(layout(64, 8)).unwrap().cast::<u8>();
+    let rest: Vec<_> = std::iter::from_fn(|| memory.first().allocate(layout(64, 8)).ok()).collect();
+    let spare = memory.allocate(layout(64, 8)).unwrap().cast::<u8>();
+    assert_eq!(used(), (64 * (rest.len() + 1), 64));
+    assert_eq!([small, spare].map(|block| memory.owns(block, layout(64, 8))), [true; 2]);
+    // SAFETY: each block is live with this layout, and freed once.
+    unsafe { memory.deallocate(small, layout(64, 8)) };
+    assert_eq!(used(), (64 * rest.len(), 64));
+    // SAFETY: as above.
+    unsafe { memory.deallocate(spare, layout(64, 8)) };
+    assert_eq!(used(), (64 * rest.len(), 0));
 }
 
 #[test]

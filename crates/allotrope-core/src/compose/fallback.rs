@@ -2,17 +2,18 @@
 //!
 //! ```text
 //! allocate ──▶ first ──Err──▶ second
-//! free, grow, shrink ──▶ first.owns(block)? ──yes──▶ first
-//!                                           └─no──▶ second
+//! free, grow, shrink ──▶ asked.owns(block)? ──yes──▶ the part that was asked
+//!                                           └─no──▶ the other
 //! ```
 //!
 //! # Invariants
 //!
-//! 1. `second` has no memory from `first`: [`Owns`] says that `first` is owned here and nowhere
-//!    else, and references to it are lent to closures only, which cannot store them in `second`.
-//!    So `first.owns` is right about every block of either.
+//! 1. The other part has no memory from the one that is asked: [`Owns`] says that this one is owned
+//!    here and nowhere else, and references to it are lent to closures only, which cannot store
+//!    them in the other. So its `owns` is right about every block of either.
 
 use core::alloc::Layout;
+use core::marker::PhantomData;
 use core::ptr::NonNull;
 
 use allocator_api2::alloc::Allocator;
@@ -48,21 +49,85 @@ use crate::api::impl_allocator;
 /// block to the other part. Nothing else moves: what is once in `B` stays there, though there may
 /// be room in `A` again.
 ///
-/// `A` [`Owns`] its blocks, which costs an O(1) test for each call but `allocate`. It belongs to
-/// the fallback, and containers take `&Fallback`; [`with_first`](Self::with_first) lends it.
+/// One of both parts [`Owns`] its blocks and is asked whether a block is its own, which costs an O(1)
+/// test for each call but `allocate`. That part belongs to the fallback, which lends it to closures;
+/// containers take `&Fallback`.
+///
+/// | made by | asks | for |
+/// |---|---|---|
+/// | [`Fallback::new`] | `A` | a buffer, and then anything |
+/// | [`Fallback::asking_second`] | `B` | anything, and then a reserve |
 ///
 /// A fallback owns its blocks where both parts do: two buffers, and then the heap, are a
-/// `Fallback<Fallback<A, B>, Global>`.
+/// `Fallback<Fallback<A, B>, Global>`. A small buffer, then the heap, then a reserve for emergencies,
+/// when the heap (here a limit stands for its end) has nothing left:
+///
+/// ```
+/// use allotrope_core::{BestFit, Buffer, Fallback, Limit, Local};
+/// use allocator_api2::{alloc::Global, vec::Vec};
+/// use std::mem::MaybeUninit;
+///
+/// let (mut small, mut spare) = ([MaybeUninit::uninit(); 256], [MaybeUninit::uninit(); 4096]);
+/// let [small, spare] =
+///     [&mut small[..], &mut spare[..]].map(|bytes| Local::new(BestFit::new(Buffer::new(bytes))));
+/// let heap = Limit::new(Global, 1000);
+/// let memory = Fallback::new(small, Fallback::asking_second(heap, spare));
+///
+/// let [few, more, last] = [100, 900, 2000].map(|len| {
+///     let mut bytes: Vec<u8, _> = Vec::new_in(&memory);
+///     bytes.resize(len, 7);
+///     bytes
+/// });
+/// assert!(memory.with_first(|small| small.bytes_used()) >= 100);
+/// assert_eq!(memory.second().first().used(), 900);
+/// assert!(memory.second().with_second(|spare| spare.bytes_used()) >= 2000);
+/// # drop((few, more, last));
+/// ```
 #[derive(Debug, Default)]
-pub struct Fallback<A, B> {
+pub struct Fallback<A, B, Asked = AskFirst> {
     first: A,
     second: B,
+    asked: PhantomData<Asked>,
+}
+
+/// Says that a [`Fallback`] asks its first part whether a block is its own.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AskFirst;
+
+/// Says that a [`Fallback`] asks its second part whether a block is its own.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AskSecond;
+
+/// Which part of a [`Fallback`] is asked: [`AskFirst`] or [`AskSecond`].
+///
+/// # Safety
+///
+/// One of the parts is an owner, and [`is_first`](Self::is_first) goes by what that one says.
+pub unsafe trait Ask<A, B> {
+    /// Is the block, which is of one of both, of the first?
+    fn is_first(first: &A, second: &B, start: NonNull<u8>, layout: Layout) -> bool;
+}
+
+// SAFETY: the first part is an owner.
+unsafe impl<A: Owns, B> Ask<A, B> for AskFirst {
+    #[inline(always)]
+    fn is_first(first: &A, _: &B, start: NonNull<u8>, layout: Layout) -> bool {
+        first.owns(start, layout)
+    }
+}
+
+// SAFETY: the second part is an owner.
+unsafe impl<A, B: Owns> Ask<A, B> for AskSecond {
+    #[inline(always)]
+    fn is_first(_: &A, second: &B, start: NonNull<u8>, layout: Layout) -> bool {
+        !second.owns(start, layout)
+    }
 }
 
 impl<A: Owns, B> Fallback<A, B> {
-    /// `first`, and `second` for what it refuses.
+    /// `first`, and `second` for what it refuses; `first` knows its blocks.
     pub const fn new(first: A, second: B) -> Self {
-        Self { first, second }
+        Self { first, second, asked: PhantomData }
     }
 
     /// Lends the first part to `look`.
@@ -76,7 +141,28 @@ impl<A: Owns, B> Fallback<A, B> {
     pub const fn second(&self) -> &B {
         &self.second
     }
+}
 
+impl<A, B: Owns> Fallback<A, B, AskSecond> {
+    /// `first`, and `second` for what it refuses; `second` knows its blocks.
+    pub const fn asking_second(first: A, second: B) -> Self {
+        Self { first, second, asked: PhantomData }
+    }
+
+    /// The first part.
+    pub const fn first(&self) -> &A {
+        &self.first
+    }
+
+    /// Lends the second part to `look`.
+    ///
+    /// To a closure, so that nobody keeps the reference: see [`Owns`].
+    pub fn with_second<R>(&self, look: impl FnOnce(&B) -> R) -> R {
+        look(&self.second)
+    }
+}
+
+impl<A, B, Asked> Fallback<A, B, Asked> {
     /// Both parts, which no allocation can be under way in now.
     pub const fn parts_mut(&mut self) -> (&mut A, &mut B) {
         (&mut self.first, &mut self.second)
@@ -88,7 +174,7 @@ impl<A: Owns, B> Fallback<A, B> {
     }
 }
 
-impl<A: Allocator + Owns, B: Allocator> Fallback<A, B> {
+impl<A: Allocator, B: Allocator, Asked: Ask<A, B>> Fallback<A, B, Asked> {
     composed!();
 
     #[inline(always)]
@@ -104,7 +190,7 @@ impl<A: Allocator + Owns, B: Allocator> Fallback<A, B> {
     /// As for [`Strategy::deallocate`](crate::Strategy::deallocate), and `layout` has a size.
     #[inline(always)]
     unsafe fn give_back(&self, start: NonNull<u8>, layout: Layout) {
-        if self.first.owns(start, layout) {
+        if Asked::is_first(&self.first, &self.second, start, layout) {
             // SAFETY: the block is one of the first part's, with the layout that fits (caller).
             unsafe { self.first.deallocate(start, layout) };
         } else {
@@ -123,7 +209,7 @@ impl<A: Allocator + Owns, B: Allocator> Fallback<A, B> {
         new: Layout,
         change: Change,
     ) -> Result<NonNull<[u8]>, AllocError> {
-        if self.first.owns(start, old) {
+        if Asked::is_first(&self.first, &self.second, start, old) {
             // SAFETY: the block is one of the first part's; all else is the caller's promise.
             unsafe { resize_or_move(&self.first, &self.second, start, old, new, change) }
         } else {
@@ -156,10 +242,10 @@ unsafe fn resize_or_move(
 
 // SAFETY: blocks are the parts', which stay where they are until they are freed or their part is
 // dropped or borrowed mutably; invariant 1 says that each is freed where it came from.
-impl_allocator!([A: Allocator + Owns, B: Allocator] Fallback<A, B>);
+impl_allocator!([A: Allocator, B: Allocator, Asked: Ask<A, B>] Fallback<A, B, Asked>);
 
 // SAFETY: its blocks are the parts', and both tell their own; neither is shared.
-unsafe impl<A: Owns, B: Owns> Owns for Fallback<A, B> {
+unsafe impl<A: Owns, B: Owns, Asked> Owns for Fallback<A, B, Asked> {
     #[inline]
     fn owns(&self, start: NonNull<u8>, layout: Layout) -> bool {
         self.first.owns(start, layout) || self.second.owns(start, layout)

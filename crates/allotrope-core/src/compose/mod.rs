@@ -40,7 +40,7 @@ pub use affix::Affix;
 pub use align_to::AlignTo;
 pub use budget::{Budget, LocalBudget};
 pub use by_size::BySize;
-pub use fallback::Fallback;
+pub use fallback::{Ask, AskFirst, AskSecond, Fallback};
 pub use limit::Limit;
 pub use null::Null;
 pub use owns::Owns;

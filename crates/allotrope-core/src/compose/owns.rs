@@ -5,13 +5,13 @@ use core::ptr::NonNull;
 
 use lock_api::RawMutex;
 
-use crate::{BestFit, Buffer, FixedSize, Hook, Local, Locked, Policy, Segregated, Strategy};
+use crate::{BestFit, Buffer, FixedSize, Hook, Local, Locked, Policy, Pool, Segregated, Strategy};
 
 /// An allocator that tells its own blocks from those of others.
 ///
 /// Whatever lies in a [`Buffer`] tells by the buffer's address range: [`Local`] and [`Locked`] over
-/// `BestFit<Buffer>`, `FixedSize<_, Buffer>` or `Segregated<Buffer>`. What is composed of owners
-/// is one, too, as the page of each combinator says.
+/// `BestFit<Buffer>`, `FixedSize<_, Buffer>` or `Segregated<Buffer>`, and `Pool<Buffer>`. What is
+/// composed of owners is one, too, as the page of each combinator says.
 ///
 /// References are no owners, whatever they refer to. Through a second reference an allocator can
 /// supply another one, whose blocks then lie inside of its own, and an address range cannot tell
@@ -58,6 +58,14 @@ unsafe impl<const SIZE: usize, P: Policy, H: Hook> Owns for FixedSize<SIZE, Buff
 
 // SAFETY: as for `BestFit`; large blocks lie in regions of the buffer as well.
 unsafe impl<P: Policy, H: Hook> Owns for Segregated<Buffer<'_>, P, H> {
+    #[inline]
+    fn owns(&self, start: NonNull<u8>, _: Layout) -> bool {
+        self.source().contains(start)
+    }
+}
+
+// SAFETY: as for `BestFit`; threads share the pool by references to it.
+unsafe impl<P: Policy, H: Hook> Owns for Pool<Buffer<'_>, P, H> {
     #[inline]
     fn owns(&self, start: NonNull<u8>, _: Layout) -> bool {
         self.source().contains(start)
