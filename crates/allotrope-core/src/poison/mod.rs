@@ -11,6 +11,14 @@
 #[cfg_attr(not(allotrope_asan), path = "none.rs")]
 mod chosen;
 
-#[cfg(all(feature = "os-pages", target_os = "linux"))]
+#[cfg(all(
+    feature = "os-pages",
+    any(
+        target_os = "linux",
+        target_vendor = "apple",
+        target_os = "freebsd",
+        all(target_arch = "wasm32", not(unix))
+    )
+))]
 pub(crate) use chosen::reserve_size;
 pub(crate) use chosen::{poison, unpoison};

@@ -18,13 +18,29 @@
 
 mod buffer;
 pub(crate) mod chunks;
-#[cfg(all(feature = "os-pages", target_os = "linux"))]
+#[cfg(all(
+    feature = "os-pages",
+    any(
+        target_os = "linux",
+        target_vendor = "apple",
+        target_os = "freebsd",
+        all(target_arch = "wasm32", not(unix))
+    )
+))]
 mod pages;
 #[cfg(feature = "allocator-api2-02")]
 mod upstream;
 
 pub use buffer::Buffer;
-#[cfg(all(feature = "os-pages", target_os = "linux"))]
+#[cfg(all(
+    feature = "os-pages",
+    any(
+        target_os = "linux",
+        target_vendor = "apple",
+        target_os = "freebsd",
+        all(target_arch = "wasm32", not(unix))
+    )
+))]
 pub use pages::OsPages;
 #[cfg(feature = "allocator-api2-02")]
 pub use upstream::Upstream;

@@ -1,7 +1,8 @@
-//! Linux: `mmap` without access reserves, `mprotect` commits, `madvise` decommits.
+//! Unix: `mmap` without access reserves, `mprotect` commits.
 //!
-//! Reserved pages are `PROT_NONE` and `MAP_NORESERVE`, so they count neither as memory nor, even
-//! under strict overcommit, as promised memory; `mprotect` is where a promise may be refused.
+//! Reserved pages are `PROT_NONE`, so that they count neither as memory nor as promised memory;
+//! `mprotect` is where a promise may be refused. What the systems do not share, a file each says:
+//! how pages are given back while their addresses are kept, and how mappings move.
 
 use core::ptr::{self, NonNull};
 
@@ -10,9 +11,13 @@ use allotrope_sync::facade::process_wide;
 
 use super::{Contents, Movement, Platform};
 
-#[cfg_attr(not(allotrope_tsan), path = "remap.rs")]
-#[cfg_attr(allotrope_tsan, path = "no_remap.rs")]
+#[cfg_attr(all(target_os = "linux", not(allotrope_tsan)), path = "unix/remap.rs")]
+#[cfg_attr(not(all(target_os = "linux", not(allotrope_tsan))), path = "unix/no_remap.rs")]
 mod remap;
+#[cfg_attr(target_os = "linux", path = "unix/linux.rs")]
+#[cfg_attr(target_vendor = "apple", path = "unix/darwin.rs")]
+#[cfg_attr(target_os = "freebsd", path = "unix/freebsd.rs")]
+mod system;
 
 pub(super) struct Native;
 
@@ -26,7 +31,8 @@ fn ask_page_size() -> usize {
     // SAFETY: `sysconf` has no preconditions.
     let answer = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
     let page_size = usize::try_from(answer).ok().filter(|size| size.is_power_of_two());
-    let page_size = page_size.unwrap_or(4096);
+    // No machine has larger ones, and multiples of those are multiples of its own.
+    let page_size = page_size.unwrap_or(64 * 1024);
     // Relaxed: the value is all there is, and every thread would store the same.
     PAGE_SIZE.store(page_size, Ordering::Relaxed);
     page_size
@@ -46,10 +52,11 @@ unsafe impl Platform for Native {
         }
     }
 
-    fn reserve(size: usize) -> Option<NonNull<u8>> {
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+    fn reserve(size: usize) -> Option<(NonNull<u8>, Contents)> {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANON | system::RESERVE;
         // SAFETY: a new mapping at an address of the kernel's choice changes no other memory.
-        checked(unsafe { libc::mmap(ptr::null_mut(), size, libc::PROT_NONE, flags, -1, 0) })
+        let start = unsafe { libc::mmap(ptr::null_mut(), size, libc::PROT_NONE, flags, -1, 0) };
+        Some((checked(start)?, Contents::Zero))
     }
 
     unsafe fn commit(start: NonNull<u8>, size: usize) -> bool {
@@ -60,9 +67,7 @@ unsafe impl Platform for Native {
 
     unsafe fn decommit(start: NonNull<u8>, size: usize) -> Contents {
         // SAFETY: the range is ours, and nobody needs what is in it (caller).
-        let result = unsafe { libc::madvise(start.as_ptr().cast(), size, libc::MADV_DONTNEED) };
-        // Locked pages are refused; they keep what they hold.
-        if result == 0 { Contents::Zero } else { Contents::Unknown }
+        unsafe { system::discard(start.as_ptr().cast(), size) }
     }
 
     unsafe fn release(start: NonNull<u8>, size: usize) {
@@ -77,9 +82,8 @@ unsafe impl Platform for Native {
         new: usize,
         movement: Movement,
     ) -> Option<NonNull<u8>> {
-        let flags = if movement == Movement::Allowed { libc::MREMAP_MAYMOVE } else { 0 };
         // SAFETY: the range is a whole mapping of ours; where it moves, nobody uses its old place
         // (caller).
-        checked(unsafe { remap::remap(start.as_ptr().cast(), old, new, flags) })
+        checked(unsafe { remap::remap(start.as_ptr().cast(), old, new, movement) })
     }
 }

@@ -1,5 +1,7 @@
 //! Linux moves pages by their tables, without copying.
 
+use crate::source::Movement;
+
 /// `mremap`: makes a mapping of `old` bytes one of `new` bytes.
 ///
 /// # Safety
@@ -9,8 +11,9 @@ pub(super) unsafe fn remap(
     start: *mut libc::c_void,
     old: usize,
     new: usize,
-    flags: libc::c_int,
+    movement: Movement,
 ) -> *mut libc::c_void {
+    let flags = if movement == Movement::Allowed { libc::MREMAP_MAYMOVE } else { 0 };
     // SAFETY: as the caller promises.
     unsafe { libc::mremap(start, old, new, flags) }
 }

@@ -1,0 +1,21 @@
+//! FreeBSD: `MADV_FREE` lets the kernel take pages when it needs some.
+//!
+//! Until then they keep what they hold, so nobody knows what is in them. To map new pages over them
+//! would make them zero, but where that is refused the old ones are gone already.
+
+use crate::source::Contents;
+
+/// Nothing besides: what is reserved and has no access is not counted.
+pub(super) const RESERVE: libc::c_int = 0;
+
+/// Lets the kernel take back what is behind a range.
+///
+/// # Safety
+///
+/// The range is whole pages of a mapping of ours, and nobody needs what is in it.
+pub(super) unsafe fn discard(start: *mut libc::c_void, size: usize) -> Contents {
+    // SAFETY: as the caller promises. Whether it is done is all the same: it says nothing of what
+    // the pages read as.
+    unsafe { libc::madvise(start, size, libc::MADV_FREE) };
+    Contents::Unknown
+}
