@@ -16,8 +16,9 @@ mod slab;
 mod source;
 mod strategy;
 
-#[cfg(feature = "allocator-api2-02")]
+#[cfg(all(feature = "allocator-api2-02", target_has_atomic = "ptr"))]
 pub use allotrope_sync::SharedBudget;
+#[cfg(target_has_atomic = "ptr")]
 pub use allotrope_sync::SpinLock;
 #[cfg(feature = "allocator-api2-02")]
 pub use compose::{
@@ -27,10 +28,24 @@ pub use compose::{
 pub use error::AllocError;
 pub use hook::{Delivery, Event, EventKind, Events, Hook, NoHook, Record};
 pub use policy::{ClassicPolicy, DefaultPolicy, Policy};
-pub use share::{Local, Locked, ObjectPool, Places, PoolBox, SharedObjectPool};
-#[cfg(all(feature = "os-pages", target_os = "linux"))]
+#[cfg(not(target_has_atomic = "ptr"))]
+pub use share::NoLock;
+#[cfg(target_has_atomic = "64")]
+pub use share::SharedObjectPool;
+pub use share::{Local, Locked, ObjectPool, Places, PoolBox};
+#[cfg(all(
+    feature = "os-pages",
+    any(
+        target_os = "linux",
+        target_vendor = "apple",
+        target_os = "freebsd",
+        all(target_arch = "wasm32", not(unix))
+    )
+))]
 pub use source::OsPages;
 #[cfg(feature = "allocator-api2-02")]
 pub use source::Upstream;
 pub use source::{Buffer, Contents, Movement, Region, Source};
-pub use strategy::{BestFit, Broken, FixedSize, Pool, Segregated, SharedStrategy, Span, Strategy};
+pub use strategy::{BestFit, Broken, FixedSize, Segregated, Span, Strategy};
+#[cfg(target_has_atomic = "64")]
+pub use strategy::{Pool, SharedStrategy};

@@ -6,6 +6,10 @@
 //! for that. No other file asks which of them is running, with one exception: constructors,
 //! which are `const` in a normal build and cannot be in `loom`'s. [`const_fn`] writes those.
 //!
+//! A target without compare-and-swap gets [`cells`](self::atomic) of the same interface. They are not
+//! `Sync`, so what is made of them is not either, and serves one thread at a time there. What makes
+//! no sense then is absent: whole files switch on `target_has_atomic`.
+//!
 //! The API is `loom`'s where the two differ: [`cell::UnsafeCell`] hands out its pointer to a
 //! closure, so that `loom` sees when an access begins and ends.
 
@@ -26,7 +30,17 @@ pub use shuttle::{hint, sync::atomic, thread};
 pub mod cell;
 
 #[cfg(not(any(loom, shuttle)))]
-pub use core::{hint, sync::atomic};
+pub use core::hint;
+#[cfg(all(not(any(loom, shuttle)), target_has_atomic = "ptr"))]
+pub use core::sync::atomic;
+
+#[cfg(not(target_has_atomic = "ptr"))]
+#[path = "facade/cells.rs"]
+pub mod atomic;
+
+// Its tests run where there are others.
+#[cfg(all(test, target_has_atomic = "ptr"))]
+mod cells;
 
 /// See the [module documentation](self).
 #[cfg(not(any(loom, shuttle)))]

@@ -60,8 +60,9 @@ pub struct SideTable<V, const WIDTH: usize = 8> {
     values: PhantomData<V>,
 }
 
-// SAFETY: a value is reached by one thread at a time (invariant 1), which may be any.
-unsafe impl<V: Send, const WIDTH: usize> Sync for SideTable<V, WIDTH> {}
+// SAFETY: a value is reached by one thread at a time (invariant 1), which may be any; that rests on
+// atomics that are shared, which those of the facade are not on every target.
+unsafe impl<V: Send, const WIDTH: usize> Sync for SideTable<V, WIDTH> where AtomicPtr<V>: Sync {}
 
 /// Room for many values: this, and behind it the buckets.
 #[derive(Debug)]

@@ -1,7 +1,10 @@
-#![cfg_attr(feature = "alloc", doc = include_str!("../docs/front_page.md"))]
 #![cfg_attr(
-    not(feature = "alloc"),
-    doc = "Memory allocators; see the documentation with default features."
+    all(feature = "alloc", target_has_atomic = "64"),
+    doc = include_str!("../docs/front_page.md")
+)]
+#![cfg_attr(
+    not(all(feature = "alloc", target_has_atomic = "64")),
+    doc = "Memory allocators; see the documentation for a target with an operating system."
 )]
 #![no_std]
 

@@ -17,6 +17,8 @@ pub use allocator_api2::alloc::Allocator;
 pub use allotrope_core::{AlignTo, BySize, Fallback, Limit};
 #[doc(no_inline)]
 pub use allotrope_core::{
-    BestFit, Buffer, FixedSize, Local, Locked, ObjectPool, Pool, PoolBox, Segregated,
-    SharedObjectPool, SharedStrategy, Source, Strategy,
+    BestFit, Buffer, FixedSize, Local, Locked, ObjectPool, PoolBox, Segregated, Source, Strategy,
 };
+#[cfg(target_has_atomic = "64")]
+#[doc(no_inline)]
+pub use allotrope_core::{Pool, SharedObjectPool, SharedStrategy};

@@ -1,16 +1,17 @@
 //! Budgets: how many bytes a [`Limit`](super::Limit) may have out, for one thread or for many.
 
-use core::cell::Cell;
+#[cfg(target_has_atomic = "ptr")]
+mod shared;
 
-use allotrope_sync::SharedBudget;
+use core::cell::Cell;
 
 mod sealed {
     /// Budgets are ours: their methods do not unwind in the middle of a call.
     pub trait Sealed {}
 }
 
-/// What a [`Limit`](super::Limit) takes its bytes from: a [`LocalBudget`], a [`SharedBudget`], or a
-/// reference to one that several limits share.
+/// What a [`Limit`](super::Limit) takes its bytes from: a [`LocalBudget`], a
+/// [`SharedBudget`](crate::SharedBudget), or a reference to one that several limits share.
 pub trait Budget: sealed::Sealed {
     /// Takes `bytes`, if so many are left; if not, nothing has changed.
     fn take(&self, bytes: usize) -> bool;
@@ -89,5 +90,6 @@ macro_rules! forward {
         }
     };
 }
-forward!([] SharedBudget, SharedBudget);
 forward!([B: Budget] &B, B);
+#[cfg(target_has_atomic = "ptr")]
+use forward;

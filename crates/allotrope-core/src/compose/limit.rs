@@ -10,8 +10,6 @@ use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use allocator_api2::alloc::Allocator;
-use allotrope_sync::SharedBudget;
-use allotrope_sync::facade::const_fn;
 
 use super::budget::{Budget, LocalBudget};
 use super::composed;
@@ -41,7 +39,7 @@ use crate::api::impl_allocator;
 /// What `A` adds (rounding, bookkeeping, both blocks while one moves) is not counted.
 ///
 /// One thread counts with a [`LocalBudget`]; threads that share the allocator share a
-/// [`SharedBudget`], which is atomic: [`Limit::shared`]. Several limits, over several allocators,
+/// [`SharedBudget`](crate::SharedBudget), which is atomic: [`Limit::shared`]. Several limits, over several allocators,
 /// share a budget by reference:
 ///
 /// ```
@@ -68,15 +66,6 @@ impl<A> Limit<A> {
     /// At most `bytes` of `allocator`, for one thread.
     pub const fn new(allocator: A, bytes: usize) -> Self {
         Self::with_budget(allocator, LocalBudget::new(bytes))
-    }
-}
-
-impl<A> Limit<A, SharedBudget> {
-    const_fn! {
-        /// At most `bytes` of `allocator`, for any number of threads.
-        pub fn shared(allocator: A, bytes: usize) -> Self {
-            Self::with_budget(allocator, SharedBudget::new(bytes))
-        }
     }
 }
 

@@ -11,6 +11,7 @@ pub(crate) mod area;
 pub(crate) mod bins;
 pub(crate) mod cover;
 pub(crate) mod granule;
+#[cfg(target_has_atomic = "64")]
 pub(crate) mod powers;
 pub(crate) mod size_class;
 pub(crate) mod uniform;

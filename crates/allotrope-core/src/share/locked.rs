@@ -5,9 +5,9 @@ use core::fmt;
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
-use allotrope_sync::SpinLock;
 use lock_api::{Mutex, RawMutex};
 
+use super::lock::SpinLock;
 use super::{best_fit_methods, segregated_methods, strategy_methods};
 use crate::api::{impl_allocator, impl_global_alloc};
 use crate::{AllocError, BestFit, Broken, Hook, Policy, Segregated, Source, Span, Strategy};
@@ -15,7 +15,9 @@ use crate::{AllocError, BestFit, Broken, Hook, Policy, Segregated, Source, Span,
 /// A strategy as an allocator for many threads, behind one lock.
 ///
 /// The lock is any of `lock_api`'s: our [`SpinLock`], which needs no operating system, or one that
-/// sleeps, such as `parking_lot::RawMutex`, which is the better choice where there is one.
+/// sleeps, such as `parking_lot::RawMutex`, which is the better choice where there is one. A program
+/// without an operating system that shares with interrupt handlers brings one that turns interrupts
+/// off; a target without compare-and-swap has no `SpinLock`, and needs one.
 ///
 /// `Locked` and `&Locked` are `Allocator`s, and a `Locked` in a `static` is a `GlobalAlloc`:
 ///
@@ -37,13 +39,6 @@ use crate::{AllocError, BestFit, Broken, Hook, Policy, Segregated, Source, Span,
 /// Hooks are told after the lock is open again.
 pub struct Locked<S, R = SpinLock> {
     strategy: Mutex<R, S>,
-}
-
-impl<S> Locked<S> {
-    /// Shares `strategy` behind a spin lock.
-    pub const fn new(strategy: S) -> Self {
-        Self::with_lock(strategy)
-    }
 }
 
 impl<S, R: RawMutex> Locked<S, R> {

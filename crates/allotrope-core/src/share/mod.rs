@@ -5,15 +5,22 @@
 
 mod gate;
 mod local;
+#[cfg_attr(target_has_atomic = "ptr", path = "lock/spin.rs")]
+#[cfg_attr(not(target_has_atomic = "ptr"), path = "lock/none.rs")]
+mod lock;
 mod locked;
 mod object_pool;
 mod pool_box;
+#[cfg(target_has_atomic = "64")]
 mod shared_object_pool;
 
 pub use local::Local;
+#[cfg(not(target_has_atomic = "ptr"))]
+pub use lock::NoLock;
 pub use locked::Locked;
 pub use object_pool::ObjectPool;
 pub use pool_box::{Places, PoolBox};
+#[cfg(target_has_atomic = "64")]
 pub use shared_object_pool::SharedObjectPool;
 
 /// The methods that an allocator over a strategy has, each a call of the strategy's through

@@ -33,29 +33,36 @@ use crate::AllocError;
 /// for one) may be uninitialized, and `u8`s that are would be undefined behaviour when the
 /// borrow ends.
 ///
+/// Threads may share it, save on a target without compare-and-swap, where it is not `Sync`.
+///
 /// # Orderings
 ///
 /// The flag that says whether the bytes are lent is set with `Acquire` and cleared with `Release`:
 /// who borrows them sees what the borrower before did.
 pub struct Buffer<'a> {
-    bytes: NonNull<[u8]>,
+    bytes: Bytes<'a>,
+    /// Whether threads may share the buffer depends on whether they may share this: where the target
+    /// has no compare-and-swap, they may not.
     lent: AtomicBool,
-    borrow: PhantomData<&'a mut [MaybeUninit<u8>]>,
 }
 
-// SAFETY: a buffer is an exclusive borrow of plain bytes, which it never accesses.
-unsafe impl Send for Buffer<'_> {}
+/// The bytes, borrowed.
+#[derive(Clone, Copy)]
+struct Bytes<'a>(NonNull<[u8]>, PhantomData<&'a mut [MaybeUninit<u8>]>);
 
-// SAFETY: threads that share it share an atomic flag, which gives the bytes to one at a time.
-unsafe impl Sync for Buffer<'_> {}
+// SAFETY: they are an exclusive borrow of plain bytes.
+unsafe impl Send for Bytes<'_> {}
+
+// SAFETY: a buffer never accesses its bytes, and lends them to one at a time.
+unsafe impl Sync for Bytes<'_> {}
 
 impl<'a> Buffer<'a> {
     const_fn! {
         /// The bytes of `bytes` as a source.
         pub fn new(bytes: &'a mut [MaybeUninit<u8>]) -> Self {
             let start = NonNull::new(bytes.as_mut_ptr().cast::<u8>()).unwrap();
-            let bytes = NonNull::slice_from_raw_parts(start, bytes.len());
-            Self { bytes, lent: AtomicBool::new(false), borrow: PhantomData }
+            let bytes = Bytes(NonNull::slice_from_raw_parts(start, bytes.len()), PhantomData);
+            Self { bytes, lent: AtomicBool::new(false) }
         }
     }
 
@@ -67,21 +74,21 @@ impl<'a> Buffer<'a> {
         /// The bytes are valid for reads and writes, and accessed by nobody else, for all of
         /// `'a`. They need not be initialized, and `size` is at most `isize::MAX`.
         pub unsafe fn from_raw_parts(start: NonNull<u8>, size: usize) -> Self {
-            let bytes = NonNull::slice_from_raw_parts(start, size);
-            Self { bytes, lent: AtomicBool::new(false), borrow: PhantomData }
+            let bytes = Bytes(NonNull::slice_from_raw_parts(start, size), PhantomData);
+            Self { bytes, lent: AtomicBool::new(false) }
         }
     }
 
     /// How many bytes it has.
     pub const fn size(&self) -> usize {
-        self.bytes.len()
+        self.bytes.0.len()
     }
 
     /// Is this address one of its bytes?
     #[cfg(feature = "allocator-api2-02")]
     #[inline(always)]
     pub(crate) fn contains(&self, start: NonNull<u8>) -> bool {
-        let first = self.bytes.cast::<u8>().addr().get();
+        let first = self.bytes.0.cast::<u8>().addr().get();
         start.addr().get().wrapping_sub(first) < self.size()
     }
 }
@@ -93,11 +100,11 @@ unsafe impl Source for Buffer<'_> {
         if self.size() < least || self.lent.swap(true, Ordering::Acquire) {
             return Err(AllocError);
         }
-        Ok(Region::new(self.bytes, self.size(), Contents::Unknown))
+        Ok(Region::new(self.bytes.0, self.size(), Contents::Unknown))
     }
 
     unsafe fn release(&self, region: Region) {
-        debug_assert_eq!(region.bytes(), self.bytes);
+        debug_assert_eq!(region.bytes(), self.bytes.0);
         self.lent.store(false, Ordering::Release);
     }
 }

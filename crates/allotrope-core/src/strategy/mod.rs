@@ -3,15 +3,19 @@
 mod best_fit;
 mod fixed_size;
 mod large;
+#[cfg(target_has_atomic = "64")]
 mod pool;
 mod segregated;
+#[cfg(target_has_atomic = "64")]
 mod shared;
 
 pub use best_fit::{BestFit, Span};
 pub use fixed_size::FixedSize;
 pub(crate) use fixed_size::{Blocks, Shape};
+#[cfg(target_has_atomic = "64")]
 pub use pool::Pool;
 pub use segregated::Segregated;
+#[cfg(target_has_atomic = "64")]
 pub use shared::SharedStrategy;
 
 use core::alloc::Layout;
