@@ -2,14 +2,16 @@
 #![no_std]
 #![cfg_attr(feature = "nightly", feature(allocator_api))]
 
-mod api;
+#[doc(hidden)]
+pub mod api;
 pub mod compat;
 #[cfg(feature = "allocator-api2-02")]
 mod compose;
 mod error;
 mod hook;
 mod layout;
-mod poison;
+#[doc(hidden)]
+pub mod poison;
 mod policy;
 mod share;
 mod slab;

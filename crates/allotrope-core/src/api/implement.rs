@@ -5,6 +5,8 @@
 ///
 /// Nothing is imported: an `Allocator` among the parameters is the one that the caller means. The
 /// type of the error says that the inherent method is called, and not the trait's, which is this one.
+#[doc(hidden)]
+#[macro_export]
 macro_rules! implement {
     ($version:ident [$($parameters:tt)*] $type:ty) => {
         // SAFETY: see the call of `impl_allocator`.
@@ -48,7 +50,7 @@ macro_rules! implement {
         }
     };
 }
-pub(crate) use implement;
+pub use implement;
 
 /// Makes our error and the one of a version each other; neither says more than that it failed.
 macro_rules! convert {

@@ -18,15 +18,15 @@
 
 mod global;
 #[allow(unused_imports, unused_macros, reason = "no version may be on")]
-pub(crate) mod implement;
+pub mod implement;
 #[cfg(feature = "nightly")]
-pub(crate) mod nightly;
+pub mod nightly;
 #[cfg(feature = "allocator-api2-02")]
-pub(crate) mod v02;
+pub mod v02;
 #[cfg(feature = "allocator-api2-03")]
-pub(crate) mod v03;
+pub mod v03;
 #[cfg(feature = "allocator-api2-04")]
-pub(crate) mod v04;
+pub mod v04;
 
 pub(crate) use global::{address, impl_global_alloc};
 
@@ -35,6 +35,8 @@ pub(crate) use global::{address, impl_global_alloc};
 ///
 /// The call carries the SAFETY comment of the impls: blocks stay until they are freed or the value
 /// is dropped or borrowed mutably, wherever it is moved.
+#[doc(hidden)]
+#[macro_export]
 macro_rules! impl_allocator {
     ($($call:tt)*) => {
         $crate::api::impl_allocator_02!($($call)*);
@@ -43,27 +45,28 @@ macro_rules! impl_allocator {
         $crate::api::impl_allocator_nightly!($($call)*);
     };
 }
-pub(crate) use impl_allocator;
+pub use impl_allocator;
 
 #[cfg(feature = "nightly")]
-pub(crate) use nightly::impl_allocator_nightly;
+pub use nightly::impl_allocator_nightly;
 #[cfg(feature = "allocator-api2-02")]
-pub(crate) use v02::impl_allocator_02;
+pub use v02::impl_allocator_02;
 #[cfg(feature = "allocator-api2-03")]
-pub(crate) use v03::impl_allocator_03;
+pub use v03::impl_allocator_03;
 #[cfg(feature = "allocator-api2-04")]
-pub(crate) use v04::impl_allocator_04;
+pub use v04::impl_allocator_04;
 
 /// A version that is not turned on.
-#[allow(unused_macros, reason = "all versions may be on")]
+#[doc(hidden)]
+#[macro_export]
 macro_rules! absent {
     ($($call:tt)*) => {};
 }
 #[cfg(not(feature = "allocator-api2-02"))]
-pub(crate) use absent as impl_allocator_02;
+pub use absent as impl_allocator_02;
 #[cfg(not(feature = "allocator-api2-03"))]
-pub(crate) use absent as impl_allocator_03;
+pub use absent as impl_allocator_03;
 #[cfg(not(feature = "allocator-api2-04"))]
-pub(crate) use absent as impl_allocator_04;
+pub use absent as impl_allocator_04;
 #[cfg(not(feature = "nightly"))]
-pub(crate) use absent as impl_allocator_nightly;
+pub use absent as impl_allocator_nightly;

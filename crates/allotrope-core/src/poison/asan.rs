@@ -18,11 +18,11 @@ pub(crate) fn reserve_size(wanted: usize) -> usize {
 }
 
 /// Says that `size` bytes at `start` must not be accessed.
-pub(crate) fn poison(start: NonNull<u8>, size: usize) {
+pub fn poison(start: NonNull<u8>, size: usize) {
     __asan_poison_memory_region(start.as_ptr().cast(), size);
 }
 
 /// Says that `size` bytes at `start` may be accessed.
-pub(crate) fn unpoison(start: NonNull<u8>, size: usize) {
+pub fn unpoison(start: NonNull<u8>, size: usize) {
     __asan_unpoison_memory_region(start.as_ptr().cast(), size);
 }

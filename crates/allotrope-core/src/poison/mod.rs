@@ -21,4 +21,4 @@ mod chosen;
     )
 ))]
 pub(crate) use chosen::reserve_size;
-pub(crate) use chosen::{poison, unpoison};
+pub use chosen::{poison, unpoison};
