@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use crate::{dispatch, shell};
 
 /// The commands, the quickest to fail first.
-const STEPS: &[&str] =
-    &["lint", "test", "features", "loom", "asan", "tsan", "paths", "foreign", "planted"];
+const STEPS: &[&str] = &[
+    "lint", "test", "features", "versions", "loom", "asan", "tsan", "paths", "foreign", "planted",
+];
 
 /// Runs the command.
 pub fn run(arguments: &[String]) -> Result<(), String> {

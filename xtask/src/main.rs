@@ -21,6 +21,7 @@ mod toolchain;
 mod trial;
 mod tsan;
 mod twin;
+mod versions;
 mod workspace;
 
 use std::env;
@@ -35,6 +36,7 @@ const COMMANDS: &[Command] = &[
     ("test",     "unit tests, contract suites, doctests; the contract suites once more, long, in release", test::run),
     ("lint",     "rustfmt, clippy, rustdoc without warnings, and the rules of the house", lint::run),
     ("features", "every feature, every pair of features; without `std` nothing of std is linked", features::run),
+    ("versions", "one allocator in containers of every version, std's too (needs a nightly toolchain)", versions::run),
     ("asan",     "the tests of the libraries under AddressSanitizer (needs a nightly toolchain)", asan::run),
     ("loom",     "the models of what threads share (`loom NAME`: only those; `--mutants`: are they needed?)", loom::run),
     ("tsan",     "the tests of the libraries under ThreadSanitizer, std instrumented too", tsan::run),

@@ -20,6 +20,21 @@
 //! wrapper of a reference (`From04::new(&allocator)`) is an allocator as the reference is, and a
 //! clone of a wrapper holds a clone of what is inside.
 //!
+//! # Two features called `nightly`
+//!
+//! The feature `nightly` of allocator-api2 0.2 makes its trait the one of `core::alloc`. Cargo turns
+//! it on for a whole program when one of its crates asks for it. Together with our `nightly`
+//! and `allocator-api2-02` that would be two impls of one trait, and the compiler says, of each type:
+//!
+//! ```text
+//! error[E0119]: conflicting implementations of trait `Allocator` for type `Local<_>`
+//! ```
+//!
+//! Such a program turns our default features off and takes `nightly` without `allocator-api2-02`: what
+//! speaks `core::alloc` speaks allocator-api2 0.2 then, and is at home in hashbrown's maps with
+//! hashbrown's own `nightly`. What is bound on 0.2 here (`Upstream`, the combinators) it has to
+//! do without.
+//!
 //! # Invariants
 //!
 //! 1. All versions of the trait ask the same of an allocator, and of who calls it. So what is kept
