@@ -4,9 +4,19 @@ use std::time::{Duration, Instant};
 
 use crate::{dispatch, shell};
 
-/// The commands, the quickest to fail first.
+/// The commands with their arguments, the quickest to fail first.
 const STEPS: &[&str] = &[
-    "lint", "test", "features", "versions", "loom", "asan", "tsan", "paths", "foreign", "planted",
+    "lint",
+    "test",
+    "features",
+    "versions",
+    "loom",
+    "asan",
+    "fuzz all 8",
+    "tsan",
+    "paths",
+    "foreign",
+    "planted",
 ];
 
 /// Runs the command.
@@ -17,7 +27,9 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
     for &step in STEPS {
         println!("\n== cargo xtask {step} ==\n");
         let step_start = Instant::now();
-        let outcome = dispatch(step, &[]);
+        let mut words = step.split_whitespace().map(str::to_string);
+        let name = words.next().unwrap_or_default();
+        let outcome = dispatch(&name, &words.collect::<Vec<_>>());
         let time = step_start.elapsed();
         outcome
             .map_err(|error| format!("step `{step}` failed after {}: {error}", in_seconds(time)))?;
@@ -26,9 +38,9 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
     }
     println!("\n== all steps passed ==\n");
     for (step, time) in times {
-        println!("{step:<10}{:>8}", in_seconds(time));
+        println!("{step:<12}{:>8}", in_seconds(time));
     }
-    println!("{:<10}{:>8}", "total", in_seconds(start.elapsed()));
+    println!("{:<12}{:>8}", "total", in_seconds(start.elapsed()));
     Ok(())
 }
 

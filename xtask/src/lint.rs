@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use crate::rules::{self, RULES};
-use crate::shell;
 use crate::workspace::Workspace;
+use crate::{fuzz, shell};
 
 /// Runs the command.
 pub fn run(arguments: &[String]) -> Result<(), String> {
@@ -24,11 +24,24 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
             "clippy::too_many_lines",
         ]),
     )?;
+    lint_fuzz(&workspace)?;
     shell::run(workspace.command("cargo").env("RUSTDOCFLAGS", "-Dwarnings").args([
         "doc",
         "--workspace",
         "--no-deps",
     ]))
+}
+
+/// The fuzz targets are a workspace of their own; without libFuzzer they need nothing special.
+fn lint_fuzz(workspace: &Workspace) -> Result<(), String> {
+    let folder = workspace.root.join(fuzz::FOLDER);
+    let cargo = || {
+        let mut command = shell::command("cargo", &folder);
+        command.env("CARGO_TARGET_DIR", &workspace.target);
+        command
+    };
+    shell::run(cargo().args(["fmt", "--check"]))?;
+    shell::run(cargo().args(["clippy", "--locked", "--all-targets", "--", "--deny", "warnings"]))
 }
 
 /// Holds every file of the repository against the rules of the house.

@@ -9,6 +9,7 @@ mod compare;
 mod cross;
 mod features;
 mod foreign;
+mod fuzz;
 mod lint;
 mod loom;
 mod paths;
@@ -38,6 +39,7 @@ const COMMANDS: &[Command] = &[
     ("features", "every feature, every pair of features; without `std` nothing of std is linked", features::run),
     ("versions", "one allocator in containers of every version, std's too (needs a nightly toolchain)", versions::run),
     ("asan",     "the tests of the libraries under AddressSanitizer (needs a nightly toolchain)", asan::run),
+    ("fuzz",     "random calls led by coverage, under AddressSanitizer (`fuzz TARGET|all [SECONDS]`; lists them)", fuzz::run),
     ("loom",     "the models of what threads share (`loom NAME`: only those; `--mutants`: are they needed?)", loom::run),
     ("tsan",     "the tests of the libraries under ThreadSanitizer, std instrumented too", tsan::run),
     ("cross",    "targets other than this one (`cross check`: only type-checked)", cross::run),
