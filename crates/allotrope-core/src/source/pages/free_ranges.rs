@@ -47,41 +47,34 @@ impl FreeRanges {
         Self { first: None }
     }
 
-    /// Takes `size` bytes of the smallest range that has as many: the last ones. O(ranges).
+    /// Takes the first `size` bytes of the smallest range that has as many. What is left is where
+    /// they may grow: taken from the end, they would grow at the end of memory, each time. O(ranges).
     pub(super) fn take(&mut self, size: usize) -> Option<NonNull<u8>> {
         let sizes = self.iter().map(|range| range.size);
         let best = sizes.filter(|have| *have >= size).min()?;
+        self.take_first(size, |_, have| have == best)
+    }
+
+    /// Takes the `size` bytes from `start` on, if a range begins there that has as many. O(ranges).
+    pub(super) fn take_at(&mut self, start: NonNull<u8>, size: usize) -> bool {
+        self.take_first(size, |range, have| range == start && have >= size).is_some()
+    }
+
+    /// Takes the first `size` bytes of the first range that `suits`, by its start and size.
+    fn take_first(
+        &mut self,
+        size: usize,
+        suits: impl Fn(NonNull<u8>, usize) -> bool,
+    ) -> Option<NonNull<u8>> {
         let mut link = &mut self.first;
         loop {
             let range = (*link)?;
             // SAFETY: ranges in the list are initialized, and the list's (invariant 3), which is
             // borrowed mutably.
             let here = unsafe { &mut *range.as_ptr() };
-            if here.size != best {
+            if !suits(range.cast(), here.size) {
                 link = &mut here.next;
                 continue;
-            }
-            here.size -= size;
-            if here.size == 0 {
-                *link = here.next;
-            }
-            // SAFETY: the range is `best` bytes long.
-            return Some(unsafe { range.cast::<u8>().add(best - size) });
-        }
-    }
-
-    /// Takes the `size` bytes from `start` on, if a range begins there that has as many. O(ranges).
-    pub(super) fn take_at(&mut self, start: NonNull<u8>, size: usize) -> bool {
-        let mut link = &mut self.first;
-        while let Some(range) = *link {
-            // SAFETY: as in `take`.
-            let here = unsafe { &mut *range.as_ptr() };
-            if range.addr() != start.addr() {
-                link = &mut here.next;
-                continue;
-            }
-            if here.size < size {
-                return false;
             }
             let (rest, next) = (here.size - size, here.next);
             *link = if rest == 0 {
@@ -93,9 +86,8 @@ impl FreeRanges {
                 unsafe { place.write(FreeRange { size: rest, next }) };
                 Some(place)
             };
-            return true;
+            return Some(range.cast());
         }
-        false
     }
 
     /// How many free bytes end at the address `end`. O(ranges).
@@ -115,7 +107,7 @@ impl FreeRanges {
         while let Some(range) = *link
             && range.addr() < start.addr()
         {
-            // SAFETY: as in `take`.
+            // SAFETY: as in `take_first`.
             let here = unsafe { &mut *range.as_ptr() };
             if here.end() == start.addr().get() {
                 here.size += size;
@@ -128,12 +120,12 @@ impl FreeRanges {
         // SAFETY: the range is nobody's, large enough and aligned (caller).
         unsafe { place.write(FreeRange { size, next: *link }) };
         *link = Some(place);
-        // SAFETY: as in `take`; it is in the list now.
+        // SAFETY: as in `take_first`; it is in the list now.
         unsafe { &mut *place.as_ptr() }.join_next();
     }
 
     fn iter(&self) -> impl Iterator<Item = &FreeRange> {
-        // SAFETY: as in `take`, and the list is borrowed as long as the iterator lives.
+        // SAFETY: as in `take_first`, and the list is borrowed as long as the iterator lives.
         let deref = |range: NonNull<FreeRange>| unsafe { &*range.as_ptr() };
         core::iter::successors(self.first.map(deref), move |range| range.next.map(deref))
     }
@@ -196,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn the_smallest_range_that_suffices_is_taken_from_its_end() {
+    fn the_smallest_range_that_suffices_is_taken_from_its_start() {
         let mut memory = memory(20);
         let start = NonNull::new(memory.as_mut_ptr()).unwrap().cast::<u8>();
         let mut free = FreeRanges::new();
@@ -208,8 +200,12 @@ mod tests {
             let taken = free.take(units * UNIT)?;
             Some((taken.addr().get() - start.addr().get()) / UNIT)
         };
-        assert_eq!([take(3), take(2), take(9), take(6)], [Some(14), Some(10), None, Some(2)]);
-        assert_eq!(list(&free, start), [(0, 2), (13, 1)]);
+        assert_eq!([take(3), take(2), take(9), take(6)], [Some(13), Some(10), None, Some(0)]);
+        assert_eq!(list(&free, start), [(6, 2), (16, 1)]);
+        // Taken from its end, a region at the end of memory would grow there, round after round.
+        let taken = free.take(UNIT).unwrap();
+        // SAFETY: still in the memory.
+        assert!(taken == unsafe { start.add(16 * UNIT) } && free.take(UNIT).is_some());
     }
 
     #[test]
