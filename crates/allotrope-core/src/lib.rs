@@ -41,6 +41,7 @@ pub use share::{Local, Locked, ObjectPool, Places, PoolBox};
         target_os = "linux",
         target_vendor = "apple",
         target_os = "freebsd",
+        windows,
         all(target_arch = "wasm32", not(unix))
     )
 ))]

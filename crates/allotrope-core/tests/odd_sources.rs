@@ -26,7 +26,7 @@ struct Ways {
     /// How many bytes are committed from the start.
     committed: usize,
     contents: Contents,
-    /// What decommitted bytes read as.
+    /// What bytes read as that were decommitted, or discarded.
     decommitted: Contents,
 }
 
@@ -47,10 +47,19 @@ struct State {
 
 struct Lent {
     start: usize,
-    is_committed: Vec<bool>,
+    bytes: Vec<Standing>,
 }
 
-const NOT_YET: u8 = 0x5A;
+/// How a byte of a region stands.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Standing {
+    New,
+    Committed,
+    Decommitted,
+}
+
+/// What a byte reads as that may not be accessed.
+const NOT_NOW: u8 = 0x5A;
 const JUNK: u8 = 0xA7;
 
 impl State {
@@ -66,7 +75,7 @@ impl State {
     }
 
     fn bytes_out(&self) -> usize {
-        self.regions.borrow().iter().map(|lent| lent.is_committed.len()).sum()
+        self.regions.borrow().iter().map(|lent| lent.bytes.len()).sum()
     }
 }
 
@@ -75,10 +84,27 @@ impl Odd<'_> {
         Layout::from_size_align(size + 16, 4096).unwrap()
     }
 
-    fn fill(&self, byte: NonNull<u8>) {
-        let value = if self.ways.contents == Contents::Zero { 0 } else { JUNK };
+    fn fill(byte: NonNull<u8>, contents: Contents) {
+        let value = if contents == Contents::Zero { 0 } else { JUNK };
         // SAFETY: the byte lies in a region of ours (callers).
         unsafe { byte.write(value) };
+    }
+
+    /// Does `change` to each byte of `range`, with how it stands.
+    fn each(
+        &self,
+        region: &Region,
+        range: Range<usize>,
+        change: impl Fn(NonNull<u8>, &mut Standing),
+    ) {
+        assert!(range.start <= range.end && range.end <= region.size());
+        let mut regions = self.state.regions.borrow_mut();
+        let start = region.start().addr().get();
+        let lent = regions.iter_mut().find(|lent| lent.start == start).unwrap();
+        for index in range {
+            // SAFETY: in the region.
+            change(unsafe { region.start().add(index) }, &mut lent.bytes[index]);
+        }
     }
 }
 
@@ -96,54 +122,61 @@ unsafe impl Source for Odd<'_> {
         // SAFETY: the block is 16 bytes longer than `size`, and `shift` is less.
         let start = unsafe { start.add(self.ways.shift) };
         let committed = self.ways.committed.min(size);
-        for index in 0..size {
+        let mut bytes = vec![Standing::New; size];
+        for (index, standing) in bytes.iter_mut().enumerate() {
             // SAFETY: in the block.
-            unsafe { start.add(index).write(NOT_YET) };
+            let byte = unsafe { start.add(index) };
+            // SAFETY: as above.
+            unsafe { byte.write(NOT_NOW) };
             if index < committed {
-                // SAFETY: as above.
-                self.fill(unsafe { start.add(index) });
+                *standing = Standing::Committed;
+                Self::fill(byte, self.ways.contents);
             }
         }
-        let is_committed = (0..size).map(|index| index < committed).collect();
-        let lent = Lent { start: start.addr().get(), is_committed };
-        self.state.regions.borrow_mut().push(lent);
+        self.state.regions.borrow_mut().push(Lent { start: start.addr().get(), bytes });
         let bytes = NonNull::slice_from_raw_parts(start, size);
         Ok(Region::new(bytes, committed, self.ways.contents))
     }
 
     unsafe fn commit(&self, region: &Region, range: Range<usize>) -> Result<(), AllocError> {
-        assert!(range.start <= range.end && range.end <= region.size());
         if self.state.fails() {
             return Err(AllocError);
         }
-        let mut regions = self.state.regions.borrow_mut();
-        let start = region.start().addr().get();
-        let lent = regions.iter_mut().find(|lent| lent.start == start).unwrap();
-        for index in range {
-            if !std::mem::replace(&mut lent.is_committed[index], true) {
-                // SAFETY: in the region.
-                let byte = unsafe { region.start().add(index) };
-                // SAFETY: as above.
-                assert_eq!(unsafe { byte.read() }, NOT_YET, "written before it was committed");
-                self.fill(byte);
-            }
-        }
+        self.each(region, range, |byte, standing| {
+            let contents = match standing {
+                Standing::Committed => return,
+                Standing::New => self.ways.contents,
+                Standing::Decommitted => self.ways.decommitted,
+            };
+            // SAFETY: in the region.
+            assert_eq!(unsafe { byte.read() }, NOT_NOW, "written before it was committed");
+            *standing = Standing::Committed;
+            Self::fill(byte, contents);
+        });
         Ok(())
     }
 
     unsafe fn decommit(&self, region: &Region, range: Range<usize>) -> Contents {
-        let regions = self.state.regions.borrow();
-        let start = region.start().addr().get();
-        let lent = regions.iter().find(|lent| lent.start == start).unwrap();
-        assert!(lent.is_committed[range.clone()].iter().all(|&is_committed| is_committed));
-        if cfg!(allotrope_asan) {
+        self.each(region, range, |byte, standing| {
+            assert!(*standing == Standing::Committed);
             // An operating system may write to what is poisoned; this may not.
-            return Contents::Unknown;
-        }
-        let value = if self.ways.decommitted == Contents::Zero { 0 } else { JUNK };
-        // SAFETY: the range lies in the region, and nobody needs what is there (caller).
-        unsafe { region.start().add(range.start).write_bytes(value, range.len()) };
-        self.ways.decommitted
+            if !cfg!(allotrope_asan) {
+                *standing = Standing::Decommitted;
+                // SAFETY: in the region, and nobody needs what is there (caller).
+                unsafe { byte.write(NOT_NOW) };
+            }
+        });
+        if cfg!(allotrope_asan) { Contents::Unknown } else { self.ways.decommitted }
+    }
+
+    unsafe fn discard(&self, region: &Region, range: Range<usize>) -> Contents {
+        self.each(region, range, |byte, standing| {
+            assert!(*standing == Standing::Committed);
+            if !cfg!(allotrope_asan) {
+                Self::fill(byte, self.ways.decommitted);
+            }
+        });
+        if cfg!(allotrope_asan) { Contents::Unknown } else { self.ways.decommitted }
     }
 
     unsafe fn release(&self, region: Region) {
@@ -151,11 +184,12 @@ unsafe impl Source for Odd<'_> {
         let start = region.start().addr().get();
         let place = regions.iter().position(|lent| lent.start == start).unwrap();
         let lent = regions.swap_remove(place);
-        assert_eq!(lent.is_committed.len(), region.size());
-        for (index, is_committed) in lent.is_committed.into_iter().enumerate() {
+        assert_eq!(lent.bytes.len(), region.size());
+        for (index, standing) in lent.bytes.into_iter().enumerate() {
             // SAFETY: in the region, which is ours again.
             let byte = unsafe { region.start().add(index).as_mut() };
-            assert!(is_committed || *byte == NOT_YET, "written, and never committed");
+            let is_clean = standing == Standing::Committed || *byte == NOT_NOW;
+            assert!(is_clean, "written while it was not committed");
             *byte = 0;
         }
         // SAFETY: `reserve` allocated it with this layout, and shifted it by as much.

@@ -17,6 +17,7 @@ mod chosen;
         target_os = "linux",
         target_vendor = "apple",
         target_os = "freebsd",
+        windows,
         all(target_arch = "wasm32", not(unix))
     )
 ))]

@@ -14,7 +14,8 @@
 //! # Invariants
 //!
 //! 1. Every chunk below the frontier is either lent or in the free list, never both.
-//! 2. What is below the frontier is committed.
+//! 2. What is below the frontier is committed, save for what lies in free chunks behind the few
+//!    bytes that link them.
 //! 3. `lent` is how many chunks of the region are lent.
 
 use core::iter;
@@ -275,7 +276,7 @@ impl Head {
     }
 
     fn take(&mut self, source: &impl Source, least: usize) -> Option<Chunk> {
-        let chunk = self.take_free(least).or_else(|| self.cut(source, least))?;
+        let chunk = self.take_free(source, least).or_else(|| self.cut(source, least))?;
         self.lent += 1;
         poison::unpoison(chunk.start, chunk.size);
         Some(chunk)
@@ -283,13 +284,14 @@ impl Head {
 
     /// A free chunk of at least so many bytes. Only one can be shorter than the others, so it is
     /// the first or the second, or there is none.
-    fn take_free(&mut self, least: usize) -> Option<Chunk> {
+    fn take_free(&mut self, source: &impl Source, least: usize) -> Option<Chunk> {
         let mut first = self.free?;
         // SAFETY: what is in the free list is ours, and `give_back` wrote it.
         let FreeChunk { next, size } = unsafe { first.read() };
         if size >= least {
+            let chunk = self.commit(source, first, size)?;
             self.free = next;
-            return Some(Chunk { start: first.cast(), size });
+            return Some(chunk);
         }
         let second = next?;
         // SAFETY: as above.
@@ -297,9 +299,23 @@ impl Head {
         if size < least {
             return None;
         }
+        let chunk = self.commit(source, second, size)?;
         // SAFETY: as above; nobody else borrows it.
         unsafe { first.as_mut() }.next = next;
-        Some(Chunk { start: second.cast(), size })
+        Some(chunk)
+    }
+
+    /// The free chunk at `place`, all of it committed again.
+    fn commit(
+        &self,
+        source: &impl Source,
+        place: NonNull<FreeChunk>,
+        size: usize,
+    ) -> Option<Chunk> {
+        let offset = place.addr().get() - self.region.start().addr().get();
+        // SAFETY: the chunk lies in the region, which is on loan.
+        unsafe { source.commit(&self.region, offset..offset + size) }.ok()?;
+        Some(Chunk { start: place.cast(), size })
     }
 
     fn cut(&mut self, source: &impl Source, least: usize) -> Option<Chunk> {
@@ -323,7 +339,8 @@ impl Head {
         let offset = chunk.start.addr().get() - self.region.start().addr().get();
         let place = chunk.start.cast::<FreeChunk>();
         poison::unpoison(chunk.start, chunk.size);
-        // SAFETY: the range lies in the chunk, which nobody needs (caller), behind our own data.
+        // SAFETY: the range lies in the chunk, which nobody needs (caller), behind our own data; it is
+        // committed again before the chunk is lent.
         let _ = unsafe {
             let behind = offset + size_of::<FreeChunk>()..offset + chunk.size;
             source.decommit(&self.region, behind)

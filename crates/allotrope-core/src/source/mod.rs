@@ -3,9 +3,9 @@
 //! A source lends *regions*: contiguous bytes, of which a strategy cuts chunks and blocks.
 //!
 //! ```text
-//! reserve ──▶ region ─┬─ commit a range ──▶ usable bytes ──▶ decommit it ─┐
-//!                     │        ▲                                          │
-//!                     │        └──────────────────────────────────────────┘
+//! reserve ──▶ region ─┬─ commit a range ──▶ usable bytes ─┬─▶ discard them: still usable
+//!                     │        ▲                          └─▶ decommit them ─┐
+//!                     │        └─────────────────────────────────────────────┘
 //!                     ├─ grow_region ──▶ a longer region, perhaps elsewhere
 //!                     └─ release
 //! ```
@@ -24,6 +24,7 @@ pub(crate) mod chunks;
         target_os = "linux",
         target_vendor = "apple",
         target_os = "freebsd",
+        windows,
         all(target_arch = "wasm32", not(unix))
     )
 ))]
@@ -38,6 +39,7 @@ pub use buffer::Buffer;
         target_os = "linux",
         target_vendor = "apple",
         target_os = "freebsd",
+        windows,
         all(target_arch = "wasm32", not(unix))
     )
 ))]
@@ -61,8 +63,8 @@ use crate::{AllocError, poison};
 /// A strategy that threads share without a lock, [`Pool`](crate::Pool), needs a source that is
 /// `Sync`, and calls it from several threads at once. [`reserve`](Self::reserve), and calls for
 /// different regions, may overlap in time. For one region calls of [`commit`](Self::commit) may
-/// overlap, even for the same bytes; [`decommit`](Self::decommit) overlaps neither of them nor any
-/// use of its bytes, and [`grow_region`](Self::grow_region) and [`release`](Self::release) overlap
+/// overlap, even for the same bytes; [`decommit`](Self::decommit) and [`discard`](Self::discard)
+/// overlap neither of them nor any use of their bytes, and [`grow_region`](Self::grow_region) and [`release`](Self::release) overlap
 /// nothing that is done with their region.
 ///
 /// # Safety
@@ -104,7 +106,7 @@ pub unsafe trait Source {
     /// # Guarantees
     ///
     /// The bytes become valid for reads and writes. What was usable stays as it is; what was not
-    /// reads as [`Region::contents`] says.
+    /// reads as [`Region::contents`] says, or as [`decommit`](Self::decommit) said.
     ///
     /// # Errors
     ///
@@ -118,8 +120,28 @@ pub unsafe trait Source {
         Ok(())
     }
 
-    /// Gives back what is behind the bytes of `range`, which stay reserved and usable: the next
-    /// access gets memory again. May do nothing, or do it for whole pages only.
+    /// Gives back what is behind the bytes of `range`, which stay reserved, and are usable again
+    /// when they have been committed again. May do nothing, or do it for whole pages only.
+    ///
+    /// # Guarantees
+    ///
+    /// Returns what the bytes read as then: [`Contents::Zero`] only if all of them are zero.
+    ///
+    /// # Safety
+    ///
+    /// `region` is on loan from this source, `range` lies in what is committed of it, and nobody
+    /// needs what is there, or accesses it before it is committed again.
+    unsafe fn decommit(&self, region: &Region, range: Range<usize>) -> Contents {
+        let _ = (region, range);
+        Contents::Unknown
+    }
+
+    /// Gives back what is behind the bytes of `range`, which stay usable: the next access gets
+    /// memory again. May do nothing, or do it for whole pages only.
+    ///
+    /// This is for bytes that nobody could commit again in time. Where memory is promised before it
+    /// is used, as on Windows, it gives back less than [`decommit`](Self::decommit): the promise
+    /// is kept.
     ///
     /// # Guarantees
     ///
@@ -129,7 +151,7 @@ pub unsafe trait Source {
     ///
     /// `region` is on loan from this source, `range` lies in what is committed of it, and nobody
     /// needs what is there.
-    unsafe fn decommit(&self, region: &Region, range: Range<usize>) -> Contents {
+    unsafe fn discard(&self, region: &Region, range: Range<usize>) -> Contents {
         let _ = (region, range);
         Contents::Unknown
     }

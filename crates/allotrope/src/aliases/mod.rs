@@ -6,6 +6,7 @@
         target_os = "linux",
         target_vendor = "apple",
         target_os = "freebsd",
+        windows,
         all(target_arch = "wasm32", not(unix))
     )
 ))]
@@ -23,6 +24,7 @@ mod upstream;
         target_os = "linux",
         target_vendor = "apple",
         target_os = "freebsd",
+        windows,
         all(target_arch = "wasm32", not(unix))
     )
 ))]

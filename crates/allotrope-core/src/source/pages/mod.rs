@@ -7,6 +7,7 @@ mod free_ranges;
     path = "unix.rs"
 )]
 #[cfg_attr(target_arch = "wasm32", path = "wasm.rs")]
+#[cfg_attr(windows, path = "windows.rs")]
 mod platform;
 
 use core::ops::Range;
@@ -24,6 +25,10 @@ use crate::poison::reserve_size;
 ///
 /// Implementors uphold the *Guarantees* of every method, and do not unwind.
 unsafe trait Platform {
+    /// Every reservation starts at a multiple of this, and takes up multiples of it; a power of two.
+    /// Here: no page is smaller.
+    const REGION_ALIGN: usize = 4096;
+
     /// The size in bytes of a page: a power of two, always the same.
     fn page_size() -> usize;
 
@@ -42,12 +47,24 @@ unsafe trait Platform {
     /// The range lies in one that `reserve` returned and that was not released.
     unsafe fn commit(start: NonNull<u8>, size: usize) -> bool;
 
-    /// Takes away the memory behind a range; the next access gets new memory.
+    /// Takes away the memory behind a range. Returns what it reads as once it is committed again.
+    ///
+    /// # Safety
+    ///
+    /// As for `commit`; nobody needs what is in the range, or accesses it before it is committed
+    /// again.
+    unsafe fn decommit(start: NonNull<u8>, size: usize) -> Contents;
+
+    /// Takes away the memory behind a range, which stays committed: the next access gets memory
+    /// again. Returns what it reads as. Here: for platforms that need no new commit.
     ///
     /// # Safety
     ///
     /// As for `commit`; the range is committed, and nobody needs what is in it.
-    unsafe fn decommit(start: NonNull<u8>, size: usize) -> Contents;
+    unsafe fn discard(start: NonNull<u8>, size: usize) -> Contents {
+        // SAFETY: as the caller promises; an access is as good as a commit, see above.
+        unsafe { Self::decommit(start, size) }
+    }
 
     /// Gives back address space and memory.
     ///
@@ -83,12 +100,12 @@ use platform::Native;
 /// address space is short (`RLIMIT_AS`, strict overcommit), half of it is tried, down to what is
 /// needed now.
 ///
-/// | | Linux | macOS | FreeBSD | wasm32 |
-/// |---|---|---|---|---|
-/// | a page | 4 KiB, on some machines more | 4 or 16 KiB | 4 KiB, on some machines more | 64 KiB |
-/// | pages that are decommitted | go at once, and read as zero again | as on Linux | go when the system needs them | stay |
-/// | a region that grows | moves without copying (`mremap`) | does not | does not | does so in place, at the end of memory |
-/// | a region that is released | is the system's | is the system's | is the system's | is kept, and lent again |
+/// | | Linux | macOS | FreeBSD | Windows | wasm32 |
+/// |---|---|---|---|---|---|
+/// | a page | 4 KiB, on some machines more | 4 or 16 KiB | 4 KiB, on some machines more | 4 KiB | 64 KiB |
+/// | pages that are decommitted | go at once, and read as zero again | as on Linux | go when the system needs them | go at once, and read as zero when they are committed again | stay |
+/// | a region that grows | moves without copying (`mremap`) | does not | does not | does not | does so in place, at the end of memory |
+/// | a region that is released | is the system's | is the system's | is the system's | is the system's | is kept, and lent again |
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OsPages(());
 
@@ -124,17 +141,32 @@ enum Rounding {
     Inward,
 }
 
+/// What the bytes of `range` read as after `take_away` was called for the pages that lie in it.
+fn of_whole_pages(
+    region: &Region,
+    range: Range<usize>,
+    take_away: impl Fn(NonNull<u8>, usize) -> Contents,
+) -> Contents {
+    let whole = range.len();
+    let (start, size) = pages(region, range, Rounding::Inward);
+    if size == 0 {
+        return Contents::Unknown;
+    }
+    let contents = take_away(start, size);
+    if size == whole { contents } else { Contents::Unknown }
+}
+
 // SAFETY: regions are ranges of address space that `Native` gives to nobody else until they are
 // released; committed pages are readable and writable.
 unsafe impl Source for OsPages {
     const RESERVES_AHEAD: bool = cfg!(target_pointer_width = "64");
 
-    // No page is smaller.
-    const REGION_ALIGN: usize = 4096;
+    const REGION_ALIGN: usize = Native::REGION_ALIGN;
 
     fn reserve(&self, least: usize, wanted: usize) -> Result<Region, AllocError> {
-        let page_size = Native::page_size();
-        let round = |size: usize| match size.checked_next_multiple_of(page_size) {
+        // What is left of the last unit nobody else could have: it is part of the region.
+        let unit = Native::page_size().max(Self::REGION_ALIGN);
+        let round = |size: usize| match size.checked_next_multiple_of(unit) {
             Some(size) if size <= isize::MAX as usize => Ok(size),
             _ => Err(AllocError),
         };
@@ -160,14 +192,13 @@ unsafe impl Source for OsPages {
     }
 
     unsafe fn decommit(&self, region: &Region, range: Range<usize>) -> Contents {
-        let whole = range.len();
-        let (start, size) = pages(region, range, Rounding::Inward);
-        if size == 0 {
-            return Contents::Unknown;
-        }
-        // SAFETY: the pages lie in the range, which nobody needs (caller).
-        let contents = unsafe { Native::decommit(start, size) };
-        if size == whole { contents } else { Contents::Unknown }
+        // SAFETY: the pages lie in the range, which nobody needs or accesses (caller).
+        of_whole_pages(region, range, |start, size| unsafe { Native::decommit(start, size) })
+    }
+
+    unsafe fn discard(&self, region: &Region, range: Range<usize>) -> Contents {
+        // SAFETY: the pages lie in the range, which is committed, and which nobody needs (caller).
+        of_whole_pages(region, range, |start, size| unsafe { Native::discard(start, size) })
     }
 
     unsafe fn release(&self, region: Region) {
@@ -224,6 +255,7 @@ mod tests {
             assert_eq!(byte.read(), 7);
             if ZEROES {
                 assert_eq!(source.decommit(&region, 0..region.size()), Contents::Zero);
+                source.commit(&region, 0..region.size()).unwrap();
                 assert_eq!(byte.read(), 0);
             }
             assert_eq!(source.decommit(&region, 100..region.size()), Contents::Unknown);
@@ -250,17 +282,16 @@ mod tests {
         }
     }
 
+    #[cfg(target_pointer_width = "64")]
     #[test]
     fn several_gibibytes_are_one_region() {
-        if usize::BITS == 64 {
-            let (source, region) = reserved(8 << 30);
-            let end = region.size();
-            // SAFETY: as above.
-            unsafe {
-                source.commit(&region, end - 1..end).unwrap();
-                region.start().add(end - 1).write(1);
-                source.release(region);
-            }
+        let (source, region) = reserved(8 << 30);
+        let end = region.size();
+        // SAFETY: as above.
+        unsafe {
+            source.commit(&region, end - 1..end).unwrap();
+            region.start().add(end - 1).write(1);
+            source.release(region);
         }
     }
 
@@ -269,6 +300,35 @@ mod tests {
         let source = OsPages::new();
         for size in [usize::MAX, isize::MAX as usize, isize::MAX as usize - 4096] {
             assert_eq!(source.reserve(size, size), Err(AllocError), "{size}");
+        }
+    }
+
+    #[test]
+    fn regions_start_and_end_where_the_platform_says() {
+        for size in [1, 5000, 70_000] {
+            let (source, region) = reserved(size);
+            assert!(OsPages::REGION_ALIGN.is_power_of_two() && OsPages::page_size() >= 4096);
+            assert!(region.start().addr().get().is_multiple_of(OsPages::REGION_ALIGN), "{size}");
+            assert!(region.size().is_multiple_of(OsPages::REGION_ALIGN), "{size}");
+            assert!(region.size().is_multiple_of(OsPages::page_size()), "{size}");
+            // SAFETY: lent just above.
+            unsafe { source.release(region) };
+        }
+    }
+
+    #[test]
+    fn discarded_pages_stay_usable() {
+        let (source, region) = reserved(1 << 16);
+        // SAFETY: the region is ours, the range lies in it, and only committed bytes are accessed.
+        unsafe {
+            source.commit(&region, 0..region.size()).unwrap();
+            region.start().write_bytes(7, region.size());
+            let contents = source.discard(&region, 0..region.size());
+            let zeros = contents == Contents::Zero;
+            assert!(!zeros || region.bytes().as_ref().iter().all(|&byte| byte == 0));
+            region.start().write_bytes(8, region.size());
+            assert!(region.bytes().as_ref().iter().all(|&byte| byte == 8));
+            source.release(region);
         }
     }
 

@@ -306,8 +306,9 @@ impl Area {
     }
 
     /// Gives back what is behind the pages inside of free blocks, as far as it was ever used: what
-    /// a source makes of the rest need not be zero (invariant 2).
-    pub(super) fn decommit_free(&self, source: &impl Source) {
+    /// a source makes of the rest need not be zero (invariant 2). They stay committed, since an
+    /// allocation does not ask whether its block was.
+    pub(super) fn discard_free(&self, source: &impl Source) {
         let Some(region) = &self.region else { return };
         for run in self.space.free_runs() {
             let (first, end) = (run.start + 1, (run.end() - 1).min(self.clean));
@@ -315,7 +316,7 @@ impl Area {
                 let granules = self.geometry.granules;
                 let range = granules + bytes_of(first)..granules + bytes_of(end);
                 // SAFETY: the range lies in a free block, between the granules that hold its size.
-                let _ = unsafe { source.decommit(region, range) };
+                let _ = unsafe { source.discard(region, range) };
             }
         }
     }

@@ -421,7 +421,7 @@ unsafe impl<S: Source, P: Policy, H: Hook> Strategy for BestFit<S, P, H> {
         while let Some(area) = self.areas.take_unused() {
             self.release(area);
         }
-        self.areas.iter().for_each(|area| area.decommit_free(&self.source));
+        self.areas.iter().for_each(|area| area.discard_free(&self.source));
     }
 
     fn bytes_used(&self) -> usize {

@@ -5,7 +5,7 @@ use core::ptr;
 use allotrope_sync::facade::atomic::Ordering;
 
 use super::chunk::Chunk;
-use super::regions::{RegionHead, Regions, Waiting};
+use super::regions::{Regions, Waiting};
 use crate::Policy;
 use crate::source::{Source, release_clean};
 
@@ -35,20 +35,20 @@ impl<S: Source, P: Policy> Regions<S, P> {
             let used = (0..head.cut()).rev().find(|&place| !is_spare(number, place));
             let keep = used.map_or(0, |place| place + 1);
             for place in (0..keep).filter(|&place| is_spare(number, place)) {
-                self.decommit(head, place, Chunk::HEAD_SIZE);
+                let range = head.range_of(place, self.chunk_size());
+                let behind = range.start + Chunk::HEAD_SIZE..range.end;
+                // SAFETY: the region is on loan, the range is committed, and nobody needs what is
+                // there. It stays committed: a spare chunk is put to use as it is.
+                let _ = unsafe { self.source.discard(&head.region, behind) };
             }
             for place in keep..head.cut() {
-                self.decommit(head, place, 0);
+                let range = head.range_of(place, self.chunk_size());
+                // SAFETY: as above; a chunk is committed when it is cut.
+                let _ = unsafe { self.source.decommit(&head.region, range) };
             }
             head.set_cut(keep);
         }
         self.release_unused();
-    }
-
-    fn decommit(&self, head: &RegionHead, place: usize, kept: usize) {
-        let range = head.range_of(place, self.chunk_size());
-        // SAFETY: the region is on loan, the range is committed, and nobody needs what is there.
-        let _ = unsafe { self.source.decommit(&head.region, range.start + kept..range.end) };
     }
 
     /// Releases every region that no chunk is cut from.
