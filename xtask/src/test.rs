@@ -8,7 +8,7 @@ use crate::workspace::Workspace;
 
 /// How many calls each random script makes in the optimized build, `ALLOTROPE_STEPS`: with the
 /// seeds and conditions of the suites this comes to tens of millions, in a minute or two.
-const LONG_RUN_STEPS: &str = "200000";
+const LONG_RUN_STEPS: &str = "100000";
 
 /// Runs the command.
 pub fn run(arguments: &[String]) -> Result<(), String> {
