@@ -1,4 +1,7 @@
 //! The longer story: a page for each question that one type's documentation cannot answer.
 
+#[doc = include_str!("../docs/bare_metal.md")]
+pub mod bare_metal {}
+
 #[doc = include_str!("../docs/compose.md")]
 pub mod compose {}

@@ -9,7 +9,7 @@
 #![no_std]
 
 mod aliases;
-#[cfg(feature = "alloc")]
+#[cfg(all(feature = "alloc", target_has_atomic = "64"))]
 pub mod chapters;
 #[cfg(feature = "alloc")]
 pub mod containers;
