@@ -12,7 +12,7 @@ unsafe extern "C" {
 
 /// How much of `wanted` bytes is to be reserved ahead. The sanitizer keeps a byte for eight of them,
 /// and writes all of those when a region is released.
-#[allow(dead_code, reason = "only pages of an operating system are reserved ahead")]
+#[allow(dead_code, reason = "only pages are reserved ahead")]
 pub(crate) fn reserve_size(wanted: usize) -> usize {
     wanted.min(512 << 20)
 }

@@ -3,7 +3,7 @@
 use core::ptr::NonNull;
 
 /// How much of `wanted` bytes is to be reserved ahead.
-#[allow(dead_code, reason = "only pages of an operating system are reserved ahead")]
+#[allow(dead_code, reason = "only pages are reserved ahead")]
 #[inline(always)]
 pub(crate) const fn reserve_size(wanted: usize) -> usize {
     wanted
