@@ -9,6 +9,8 @@
 //! in the target folder. `PLATFORM.md` says what this shows and what it does not.
 
 mod check;
+mod machine;
+mod wine;
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -16,14 +18,21 @@ use std::process::Command;
 use crate::toolchain::Toolchain;
 use crate::workspace::Workspace;
 
+use machine::MACHINES;
+
 /// Runs the command: the first argument says for what.
 pub fn run(arguments: &[String]) -> Result<(), String> {
-    let known = "`cargo xtask cross` takes `check`";
-    match arguments.split_first() {
-        Some((what, rest)) if what == "check" => check::run(&Cross::new()?, rest),
-        Some((what, _)) => Err(format!("{known}, not `{what}`")),
-        None => Err(known.to_string()),
+    let (what, rest) = arguments.split_first().ok_or_else(usage)?;
+    if what == "check" {
+        return check::run(&Cross::new()?, rest);
     }
+    let machine = MACHINES.iter().find(|machine| machine.name == what).ok_or_else(usage)?;
+    machine.test(&Cross::new()?, rest)
+}
+
+fn usage() -> String {
+    let names: Vec<&str> = MACHINES.iter().map(|machine| machine.name).collect();
+    format!("`cargo xtask cross` takes `check` or one of {}", names.join(", "))
 }
 
 /// What all targets need.

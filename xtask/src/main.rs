@@ -12,6 +12,7 @@ mod foreign;
 mod fuzz;
 mod lint;
 mod loom;
+mod packages;
 mod paths;
 mod planted;
 mod rules;
@@ -42,7 +43,7 @@ const COMMANDS: &[Command] = &[
     ("fuzz",     "random calls led by coverage, under AddressSanitizer (`fuzz TARGET|all [SECONDS]`; lists them)", fuzz::run),
     ("loom",     "the models of what threads share (`loom NAME`: only those; `--mutants`: are they needed?)", loom::run),
     ("tsan",     "the tests of the libraries under ThreadSanitizer, std instrumented too", tsan::run),
-    ("cross",    "targets other than this one (`cross check`: only type-checked)", cross::run),
+    ("cross",    "the tests on `windows`, `i686`, `aarch64`, emulated; `check`: other targets, type-checked only", cross::run),
     ("foreign",  "what the contract suite finds in other people's crates, as written down there", foreign::run),
     ("planted",  "plants known bugs one at a time: the tests must catch each (`planted NAME`: only those)", planted::run),
     ("compare",  "our allocators against their peers: tables and target/compare/PROGRAM.json", compare::run),

@@ -24,6 +24,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::packages;
 use crate::shell::{self, cannot};
 use crate::workspace::Workspace;
 
@@ -170,9 +171,9 @@ fn fetch(workspace: &Workspace, cache: &Path) -> Result<(), String> {
     if !Path::new("/usr/bin/apt-get").exists() {
         return Err(ELSEWHERE.to_string());
     }
-    let is_root = shell::capture(workspace.command("id").arg("-u"))?.trim() == "0";
+    let is_root = packages::is_root(workspace)?;
     if is_root {
-        shell::run(workspace.command("apt-get").args(["update", "-q"]))?;
+        packages::update(workspace)?;
     }
     let library = dependency(workspace, "libstd-rust-web-dev", "libstd-rust-web-")?;
     let llvm = dependency(workspace, &library, "libllvm")?;
@@ -230,9 +231,7 @@ fn install(workspace: &Workspace, package: &str, is_root: bool) -> Result<(), St
             "the package {package} is missing: `apt-get install {package}` as root installs it"
         ));
     }
-    let mut install = workspace.command("apt-get");
-    install.env("DEBIAN_FRONTEND", "noninteractive");
-    shell::run(install.args(["install", "-q", "-y", "--no-install-recommends", package]))
+    packages::install(workspace, &[package])
 }
 
 /// The folder in which the user's programs keep what can be fetched again.

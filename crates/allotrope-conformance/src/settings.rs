@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+use std::env;
+
 /// The figures and switches of a suite; see the methods of [`Suite`](crate::Suite).
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
@@ -24,21 +26,19 @@ pub(crate) struct Settings {
 }
 
 impl Default for Settings {
-    /// Miri runs the same suite some hundred times slower.
     fn default() -> Self {
-        let miri = cfg!(miri);
         Self {
             limits: Vec::new(),
-            max_size: if miri { 2 << 10 } else { 128 << 10 },
-            max_align: if miri { 64 } else { 4096 },
-            max_live: if miri { 20 } else { 400 },
-            max_live_bytes: if miri { 64 << 10 } else { 16 << 20 },
-            steps: if miri { 150 } else { 10_000 },
-            seeds: if miri { vec![1] } else { vec![1, 2, 3, 4] },
-            bytes_limits: if miri { vec![4 << 10] } else { vec![4 << 10, 64 << 10, 1 << 20] },
-            failing_calls: if miri { 4 } else { 100 },
-            threads: if miri { 2 } else { 4 },
-            short_lives: if miri { 8 } else { 2_000 },
+            max_size: pick(128 << 10, 16 << 10, 2 << 10),
+            max_align: pick(4096, 4096, 64),
+            max_live: pick(400, 200, 20),
+            max_live_bytes: pick(16 << 20, 1 << 20, 64 << 10),
+            steps: pick(10_000, 500, 150),
+            seeds: pick(vec![1, 2, 3, 4], vec![1], vec![1]),
+            bytes_limits: pick(vec![4 << 10, 64 << 10, 1 << 20], vec![64 << 10], vec![4 << 10]),
+            failing_calls: pick(100, 20, 4),
+            threads: pick(4, 4, 2),
+            short_lives: pick(2_000, 50, 8),
             fills_again: false,
             only_from_upstream: false,
             gives_all_back: true,
@@ -48,11 +48,23 @@ impl Default for Settings {
     }
 }
 
+/// What suits this machine: one emulated by software is some ten or twenty times slower, which
+/// `ALLOTROPE_EMULATED` in the environment says, and Miri some hundred times.
+fn pick<T>(usual: T, emulated: T, miri: T) -> T {
+    if cfg!(miri) {
+        miri
+    } else if env::var_os("ALLOTROPE_EMULATED").is_some() {
+        emulated
+    } else {
+        usual
+    }
+}
+
 impl Settings {
     /// The limits that a user named, and every power of two: an allocator's own limits are likely
     /// to be among those.
     pub(crate) fn all_limits(&self) -> Vec<usize> {
-        let step = if cfg!(miri) { 4 } else { 1 };
+        let step = pick(1, 3, 4);
         let powers = (4..usize::BITS).step_by(step).map(|shift| 1 << shift);
         let mut limits: Vec<usize> = powers
             .chain(self.limits.iter().copied())
