@@ -21,7 +21,7 @@ macro_rules! in_every_heap {
         in_heap!($check, SharedBufferHeap: Buffer::new(&mut bytes));
         in_heap!($check, UpstreamHeap: Upstream::new(Global));
         in_heap!($check, SharedUpstreamHeap: Upstream::new(Global));
-        #[cfg(all(feature = "os-pages", any(target_os = "linux", target_vendor = "apple", target_os = "freebsd", all(target_arch = "wasm32", not(unix)))))]
+        #[cfg(all(feature = "os-pages", any(target_os = "linux", target_vendor = "apple", target_os = "freebsd", windows, all(target_arch = "wasm32", not(unix)))))]
         {
             in_heap!($check, PageHeap: allotrope::OsPages::new());
             in_heap!($check, SharedPageHeap: allotrope::OsPages::new());

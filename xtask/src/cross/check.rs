@@ -21,15 +21,31 @@ type Build = (&'static str, &'static [&'static str]);
 const GROUPS: &[Group] = &[
     // With an operating system, or what `std` takes for one.
     Group {
-        triples: &["aarch64-apple-darwin", "wasm32-unknown-unknown"],
+        triples: &["aarch64-apple-darwin"],
         parts: "std,panic_abort",
         builds: &[("allotrope", &["std"])],
     },
+    Group {
+        triples: &["wasm32-unknown-unknown"],
+        parts: "std,panic_abort",
+        builds: &[("allotrope", &["std"]), ("allotrope-wasm", &[])],
+    },
     // Pages without `std`.
     Group {
-        triples: &["x86_64-apple-darwin"],
+        triples: &["x86_64-apple-darwin", "x86_64-unknown-freebsd"],
         parts: "core,alloc",
         builds: &[("allotrope", &["alloc", "os-pages"])],
+    },
+    // Compare-and-swap of 32 bits, and none.
+    Group {
+        triples: &["thumbv7em-none-eabihf", "thumbv6m-none-eabi"],
+        parts: "core,alloc",
+        builds: &[
+            ("allotrope", &[]),
+            ("allotrope", &["allocator-api2-02"]),
+            ("allotrope", &["alloc", "os-pages"]),
+            ("allotrope-bare-metal", &[]),
+        ],
     },
 ];
 
