@@ -5,3 +5,6 @@ pub mod bare_metal {}
 
 #[doc = include_str!("../docs/compose.md")]
 pub mod compose {}
+
+#[doc = include_str!("../docs/lifetimes.md")]
+pub mod lifetimes {}
