@@ -151,8 +151,8 @@ impl<'a> Fuzzer<'a> {
         let input = said.lines().find_map(|line| Some(line.split_once(prefix)?.1));
         Err(match input {
             Some(input) => format!(
-                "target `{name}` fails on an input of its own making; `cargo xtask fuzz {name} \
-                 {input}` makes the same calls again and prints each"
+                "target `{name}` fails, as said above, on the input {input}: `cargo xtask fuzz \
+                 {name} {input}` makes its calls again and prints each"
             ),
             None => {
                 format!("target `{name}` ended with {}: {} says why", output.status, log.display())
