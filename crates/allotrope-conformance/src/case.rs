@@ -104,7 +104,7 @@ pub(crate) fn largest_block<S: Subject>(subject: &S, conditions: Conditions) -> 
 }
 
 /// Where the search for the largest block gives up.
-const LARGEST_PROBED: usize = 1 << 32;
+const LARGEST_PROBED: usize = 1 << (if usize::BITS == 64 { 32 } else { 30 });
 
 fn fills_again(allocator: &dyn Allocator, size: usize) -> Result<(), Broken> {
     if try_size(allocator, size) {

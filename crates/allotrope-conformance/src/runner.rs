@@ -297,8 +297,9 @@ impl<'a> Runner<'a> {
     }
 }
 
-/// No machine has this much memory.
-pub(crate) const IMPOSSIBLE: usize = isize::MAX as usize / 4;
+/// No machine has this much memory; with addresses of 32 bits, not in one piece.
+pub(crate) const IMPOSSIBLE: usize =
+    isize::MAX as usize / 4 * (if usize::BITS == 64 { 1 } else { 3 });
 
 fn check_zeroed(nonzero: Option<usize>, block: &Live) -> Result<(), Broken> {
     match nonzero {

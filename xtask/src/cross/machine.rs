@@ -43,7 +43,9 @@ pub const MACHINES: &[Machine] = &[
         name: "i686",
         triple: "i686-unknown-linux-gnu",
         linker: "i686-linux-gnu-gcc",
-        runner: "qemu-i386 -L /usr/i686-linux-gnu",
+        // With 2 GiB of address space, as 32-bit systems have that share it with their kernel; left
+        // to itself, QEMU gives all of 4 GiB, where blocks fit that fit nowhere else.
+        runner: "qemu-i386 -R 0x80000000 -L /usr/i686-linux-gnu",
         files: &["/usr/i686-linux-gnu/lib/crti.o"],
         packages: &["gcc-i686-linux-gnu", "libc6-dev-i386-cross", "qemu-user"],
     },
