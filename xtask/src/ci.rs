@@ -10,9 +10,12 @@ const STEPS: &[&str] = &[
     "test",
     "features",
     "versions",
+    "cross check",
     "loom",
     "asan",
     "fuzz all 8",
+    "cross windows",
+    "cross i686",
     "tsan",
     "paths",
     "foreign",
@@ -38,9 +41,9 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
     }
     println!("\n== all steps passed ==\n");
     for (step, time) in times {
-        println!("{step:<12}{:>8}", in_seconds(time));
+        println!("{step:<14}{:>8}", in_seconds(time));
     }
-    println!("{:<12}{:>8}", "total", in_seconds(start.elapsed()));
+    println!("{:<14}{:>8}", "total", in_seconds(start.elapsed()));
     Ok(())
 }
 
