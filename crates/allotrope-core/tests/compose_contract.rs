@@ -444,6 +444,27 @@ fn neighbours_own_their_halves() {
 }
 
 #[test]
+fn a_block_behind_the_buffer_was_taken_for_one_with_affixes_in_it() {
+    let mut bytes = bytes::<2048>();
+    let (low, high) = bytes.split_at_mut(1024);
+    let border = NonNull::from(&mut high[0]).cast::<u8>();
+    let [low, high] = [low, high].map(|bytes| Local::new(BestFit::new(Buffer::new(bytes))));
+    let low = Affix::new(low, 7_u64, ());
+    // The bytes before it are the low half's, where its prefix would be.
+    assert!(!low.owns(border, layout(1, 1)));
+    let memory = Fallback::new(low, high);
+    let aligned = layout(64, 256);
+    let blocks: Vec<_> = std::iter::from_fn(|| memory.allocate(aligned).ok()).collect();
+    assert!(memory.second().bytes_used() > 0);
+    for block in blocks {
+        // SAFETY: allocated above with this layout, and freed once.
+        unsafe { memory.deallocate(block.cast(), aligned) };
+    }
+    let used = memory.with_first(|low| low.allocator().bytes_used());
+    assert_eq!((used, memory.second().bytes_used()), (0, 0));
+}
+
+#[test]
 fn blocks_move_across_the_limit_with_their_bytes() {
     let pool = Local::new(FixedSize::<64, _>::new(Upstream::new(Global)));
     let best_fit = Local::new(BestFit::new(Upstream::new(Global)));

@@ -13,7 +13,6 @@
 
 use core::alloc::Layout;
 use core::mem::MaybeUninit;
-use core::num::NonZero;
 use core::ptr::NonNull;
 
 use allocator_api2::alloc::Allocator;
@@ -253,12 +252,11 @@ impl<A: Allocator, Prefix: Copy, Suffix: Copy> Affix<A, Prefix, Suffix> {
 // are freed or the part is dropped or borrowed mutably.
 impl_allocator!([A: Allocator, Prefix: Copy, Suffix: Copy] Affix<A, Prefix, Suffix>);
 
-// SAFETY: its blocks lie in the part's, at a place that the layout tells; the part is not shared.
+// SAFETY: its blocks are parts of the part's blocks, which the part tells as well; it is not shared.
+// Where the part's block would start says nothing: before a foreign block there may be one of ours.
 unsafe impl<A: Owns, Prefix: Copy, Suffix: Copy> Owns for Affix<A, Prefix, Suffix> {
     #[inline]
     fn owns(&self, start: NonNull<u8>, layout: Layout) -> bool {
-        let Ok(place) = Self::place(layout) else { return false };
-        let outer = start.addr().get().checked_sub(place.block).and_then(NonZero::new);
-        outer.is_some_and(|outer| self.allocator.owns(start.with_addr(outer), place.outer))
+        self.allocator.owns(start, layout)
     }
 }

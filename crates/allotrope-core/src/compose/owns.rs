@@ -28,12 +28,13 @@ use crate::{BestFit, Buffer, FixedSize, Hook, Local, Locked, Policy, Pool, Segre
 /// # Safety
 ///
 /// - [`owns`](Self::owns) is true of each block that this allocator has given out and that was not
-///   freed since, and false of each block of another allocator that does not have its memory from
-///   this one. It does not unwind.
+///   freed since, and of each part of one; it is false of each block, or part of one, of another
+///   allocator that does not have its memory from this one. It does not unwind.
 /// - The allocator is this value: there are no clones, handles or references, safe to use, that
 ///   allocate from it as well and could outlive a borrow of it.
 pub unsafe trait Owns {
-    /// Is the block at `start`, which `layout` fits, one of this allocator's own? O(1).
+    /// Is the block at `start`, which `layout` fits, one of this allocator's own, or a part of one,
+    /// as those with [affixes](crate::Affix) around them are? O(1).
     ///
     /// `layout` has a size: a block of size 0 is no memory, and belongs to nobody.
     fn owns(&self, start: NonNull<u8>, layout: Layout) -> bool;
