@@ -496,7 +496,7 @@ fn a_limit_counts_what_was_asked_for() {
     assert_eq!((block.len(), memory.used()), (100, 100));
     let refused = memory.allocate(layout(601, 1));
     let impossible = memory.allocate(layout(isize::MAX as usize, 1));
-    assert_eq!([refused, impossible, memory.allocate(layout(600, 1024))], [Err(AllocError); 3]);
+    assert_eq!([refused, impossible, memory.allocate(layout(600, 1 << 30))], [Err(AllocError); 3]);
     // SAFETY: the block is live with the layout it was made for, here and below.
     let refused = unsafe { memory.grow(block.cast(), layout(100, 8), layout(701, 8)) };
     assert_eq!((refused, memory.used()), (Err(AllocError), 100));
