@@ -1,11 +1,14 @@
 //! Ownership: whether a block is one of an allocator's own, told from its address.
 
+#[cfg(target_has_atomic = "64")]
+mod pool;
+
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use lock_api::RawMutex;
 
-use crate::{BestFit, Buffer, FixedSize, Hook, Local, Locked, Policy, Pool, Segregated, Strategy};
+use crate::{BestFit, Buffer, FixedSize, Hook, Local, Locked, Policy, Segregated, Strategy};
 
 /// An allocator that tells its own blocks from those of others.
 ///
@@ -59,14 +62,6 @@ unsafe impl<const SIZE: usize, P: Policy, H: Hook> Owns for FixedSize<SIZE, Buff
 
 // SAFETY: as for `BestFit`; large blocks lie in regions of the buffer as well.
 unsafe impl<P: Policy, H: Hook> Owns for Segregated<Buffer<'_>, P, H> {
-    #[inline]
-    fn owns(&self, start: NonNull<u8>, _: Layout) -> bool {
-        self.source().contains(start)
-    }
-}
-
-// SAFETY: as for `BestFit`; threads share the pool by references to it.
-unsafe impl<P: Policy, H: Hook> Owns for Pool<Buffer<'_>, P, H> {
     #[inline]
     fn owns(&self, start: NonNull<u8>, _: Layout) -> bool {
         self.source().contains(start)
