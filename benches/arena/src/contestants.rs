@@ -87,9 +87,7 @@ macro_rules! for_each_arena {
         $m!(Blink);
         for_each_c_peer!($m);
         $m!(LimitArena);
-        // Our contestants: $m!(Ours);
+        $m!(Ours);
     };
 }
 pub(crate) use for_each_arena;
-
-// Our contestants: `pub struct Ours(..); impl Arena for Ours { .. }`

@@ -2,6 +2,7 @@
 
 mod contestants;
 mod limits;
+mod ours;
 mod peers;
 mod raw;
 mod tree;
@@ -24,6 +25,7 @@ use hashbrown::{DefaultHashBuilder, HashMap};
 use c_peers::*;
 use contestants::*;
 use limits::*;
+use ours::*;
 use peers::*;
 
 const PROGRAM: &str = "arena";

@@ -18,6 +18,8 @@ pub mod prelude;
 pub use aliases::*;
 #[doc(inline)]
 pub use allotrope_core::*;
+#[doc(inline)]
+pub use allotrope_scope::*;
 
 /// The crate whose `Allocator` trait is spoken, in the version that is spoken.
 #[cfg(feature = "allocator-api2-02")]

@@ -22,3 +22,5 @@ pub use allotrope_core::{
 #[cfg(target_has_atomic = "64")]
 #[doc(no_inline)]
 pub use allotrope_core::{Pool, SharedObjectPool, SharedStrategy};
+#[doc(no_inline)]
+pub use allotrope_scope::{Arena, Scope, ScopeBox, alloc_fmt};

@@ -1,0 +1,19 @@
+//! Blocks as the Allocator API speaks of them: a start and a length.
+
+use core::alloc::Layout;
+use core::ptr::NonNull;
+
+/// The block for `layout` at `start`. Its length is the requested one: what it is rounded up to is
+/// not handed out, and stays poisoned.
+#[inline(always)]
+pub(crate) fn block(start: NonNull<u8>, layout: Layout) -> NonNull<[u8]> {
+    NonNull::slice_from_raw_parts(start, layout.size())
+}
+
+/// Fills a new block with zeros from `from` on.
+#[inline(always)]
+pub(crate) fn clear(block: NonNull<[u8]>, from: usize) {
+    let size = block.len() - from;
+    // SAFETY: the block is as long as it says, and nobody has it yet.
+    unsafe { block.cast::<u8>().add(from).write_bytes(0, size) };
+}

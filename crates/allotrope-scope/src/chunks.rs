@@ -1,0 +1,349 @@
+//! All chunks of an arena: a chain that the frontier walks along, and chunks of one block.
+//!
+//! ```text
+//! first ──▶ chunk ──▶ chunk ──▶ chunk ──▶ chunk ──▶ nothing
+//!           left      current   to be used again
+//!
+//! own ────▶ chunk ──▶ chunk     one block each, newest first
+//! spare ──▶ chunk               were own; their blocks are gone
+//! ```
+//!
+//! # Invariants
+//!
+//! 1. Every chunk is in exactly one of the three lists; `current` is in the first.
+//! 2. There is a current chunk if there is a first one.
+//! 3. Numbers in `own` fall from its start to its end.
+//! 4. `held` is the size of all chunks.
+//! 5. Nothing is half done while the source is called: it may call back.
+
+use core::cell::Cell;
+use core::iter;
+use core::ptr::NonNull;
+
+use allotrope_core::poison::poison;
+use allotrope_core::{AllocError, Source};
+
+use crate::chunk::{self, ChunkRef};
+use crate::growth::{self, Growth};
+
+pub(crate) struct Chunks<S: Source> {
+    source: S,
+    first: Cell<Option<ChunkRef>>,
+    current: Cell<Option<ChunkRef>>,
+    own: Cell<Option<ChunkRef>>,
+    spare: Cell<Option<ChunkRef>>,
+    held: Cell<usize>,
+    limit: Cell<usize>,
+    growth: Cell<Growth>,
+    /// How many times a chunk was taken into use for one block.
+    numbers: Cell<u64>,
+}
+
+/// A chunk with room for a block.
+pub(crate) enum Found {
+    /// The frontier should go on there.
+    Next(ChunkRef),
+    /// It is for this block alone, and among the own chunks already.
+    Own(ChunkRef),
+}
+
+impl<S: Source> Chunks<S> {
+    pub(crate) const fn new(source: S) -> Self {
+        let first = if S::RESERVES_AHEAD { growth::FIRST_OF_PAGES } else { growth::FIRST };
+        Self {
+            source,
+            first: Cell::new(None),
+            current: Cell::new(None),
+            own: Cell::new(None),
+            spare: Cell::new(None),
+            held: Cell::new(0),
+            limit: Cell::new(usize::MAX),
+            growth: Cell::new(Growth::from(first)),
+            numbers: Cell::new(0),
+        }
+    }
+
+    pub(crate) const fn source(&self) -> &S {
+        &self.source
+    }
+
+    pub(crate) fn held(&self) -> usize {
+        self.held.get()
+    }
+
+    pub(crate) fn limit(&self) -> usize {
+        self.limit.get()
+    }
+
+    pub(crate) fn set_limit(&self, limit: usize) {
+        self.limit.set(limit);
+    }
+
+    pub(crate) fn set_cap(&self, cap: usize) {
+        self.growth.set(self.growth.get().with_cap(cap));
+    }
+
+    #[inline(always)]
+    pub(crate) fn current(&self) -> Option<ChunkRef> {
+        self.current.get()
+    }
+
+    #[inline(always)]
+    pub(crate) fn numbers(&self) -> u64 {
+        self.numbers.get()
+    }
+
+    pub(crate) fn has_own(&self) -> bool {
+        self.own.get().is_some()
+    }
+
+    /// A chunk for a block that needs `need` bytes, for which the current one, with `room` bytes
+    /// left, has no room.
+    pub(crate) fn find(&self, need: usize, room: usize) -> Result<Found, AllocError> {
+        let next = self.current.get().and_then(ChunkRef::next);
+        let next_size = next.map_or(self.growth.get().next(), ChunkRef::size);
+        let is_own = self.current.get().is_some() && growth::is_own(need, room, next_size);
+        let found = match next {
+            _ if is_own => self.take_own(need).map(Found::Own),
+            Some(next) if need <= next.room() => return Ok(Found::Next(next)),
+            Some(_) => self.take_own(need).map(Found::Own),
+            None => self.add(need).map(Found::Next),
+        };
+        found.or_else(|error| self.skip_to(need).map(Found::Next).ok_or(error))
+    }
+
+    /// Makes `chunk`, which lies behind it in the chain, the current one; the frontier was at
+    /// `cursor`.
+    pub(crate) fn advance(&self, chunk: ChunkRef, cursor: NonNull<u8>) {
+        if let Some(current) = self.current.get() {
+            current.set_left(cursor);
+            let skipped = chain(current.next()).take_while(|skipped| *skipped != chunk);
+            skipped.for_each(|skipped| skipped.set_left(skipped.start()));
+        }
+        self.current.set(Some(chunk));
+    }
+
+    /// Makes `chunk`, which was current, so again, or the first if there was none then; poisons the
+    /// blocks in the chunks behind it. The frontier was at `cursor`.
+    pub(crate) fn retreat(&self, chunk: Option<ChunkRef>, cursor: NonNull<u8>) -> Option<ChunkRef> {
+        let current = self.current.get()?;
+        current.set_left(cursor);
+        let target = chunk.or(self.first.get())?;
+        let mut behind = target;
+        while behind != current
+            && let Some(next) = behind.next()
+        {
+            poison_between(next.start(), next.left());
+            behind = next;
+        }
+        self.current.set(Some(target));
+        Some(target)
+    }
+
+    /// A new chunk behind the current one, with room for `need` bytes.
+    fn add(&self, need: usize) -> Result<ChunkRef, AllocError> {
+        let chunk = self.reserve(need, self.growth.get().next())?;
+        self.growth.set(self.growth.get().after_chunk());
+        match self.current.get() {
+            Some(current) => {
+                chunk.set_next(current.next());
+                current.set_next(Some(chunk));
+            }
+            None => {
+                self.first.set(Some(chunk));
+                self.current.set(Some(chunk));
+            }
+        }
+        Ok(chunk)
+    }
+
+    /// A chunk for one block: one that was used for another, or a new one.
+    fn take_own(&self, need: usize) -> Result<ChunkRef, AllocError> {
+        let chunk = match self.unlink_spare(need) {
+            Some(chunk) => chunk,
+            None => {
+                // Kept, what does not fit now would be held for ever beside what does.
+                self.release_spare(0);
+                let chunk = self.reserve(need, 0)?;
+                self.growth.set(self.growth.get().after_own_chunk());
+                chunk
+            }
+        };
+        self.push_own(chunk);
+        Ok(chunk)
+    }
+
+    fn push_own(&self, chunk: ChunkRef) {
+        self.numbers.set(self.numbers.get() + 1);
+        chunk.set_number(self.numbers.get());
+        chunk.set_next(self.own.get());
+        self.own.set(Some(chunk));
+    }
+
+    fn unlink_spare(&self, need: usize) -> Option<ChunkRef> {
+        let fits = |chunk: &ChunkRef| growth::is_fit(chunk.room(), need);
+        let chunk = chain(self.spare.get()).find(fits)?;
+        unlink(&self.spare, chunk);
+        Some(chunk)
+    }
+
+    /// A chunk in no list yet.
+    fn reserve(&self, need: usize, wanted: usize) -> Result<ChunkRef, AllocError> {
+        let least = chunk::region_size(need)?;
+        let allowed = self.limit.get().saturating_sub(self.held.get());
+        if least > allowed {
+            return Err(AllocError);
+        }
+        let wanted = wanted.min(allowed & !(S::REGION_ALIGN - 1)).max(least);
+        let chunk = chunk::reserve(&self.source, least, wanted)?;
+        self.held.set(self.held.get() + chunk.size());
+        if need <= chunk.room() && self.held.get() <= self.limit.get() {
+            return Ok(chunk);
+        }
+        self.release(chunk);
+        Err(AllocError)
+    }
+
+    /// A later chunk of the chain that has room, if the very next one has not.
+    fn skip_to(&self, need: usize) -> Option<ChunkRef> {
+        chain(self.current.get()?.next()).find(|chunk| need <= chunk.room())
+    }
+
+    /// Takes the block at `start` out of use if it has a chunk of its own; looks at the newest.
+    pub(crate) fn retire_block(&self, start: NonNull<u8>) -> bool {
+        const NEWEST: usize = 16;
+        let own = chain(self.own.get()).take(NEWEST).find(|own| own.left() == start);
+        own.inspect(|own| {
+            unlink(&self.own, *own);
+            self.push_spare(*own);
+        })
+        .is_some()
+    }
+
+    /// Takes all chunks of one block out of use that came after `number`.
+    #[cold]
+    pub(crate) fn retire_after(&self, number: u64) {
+        while let Some(chunk) = self.own.get().filter(|chunk| chunk.number() > number) {
+            self.own.set(chunk.next());
+            self.push_spare(chunk);
+        }
+    }
+
+    fn push_spare(&self, chunk: ChunkRef) {
+        poison_between(chunk.start(), chunk.end());
+        chunk.set_next(self.spare.get());
+        self.spare.set(Some(chunk));
+    }
+
+    /// Makes the newest chunk of one block larger, if that block starts at `start`, so that it has
+    /// room for `extent` bytes.
+    ///
+    /// # Safety
+    ///
+    /// Nobody uses the block's old place afterwards, if it has moved.
+    pub(crate) unsafe fn grow_block(&self, start: NonNull<u8>, extent: usize) -> Option<ChunkRef> {
+        let chunk = self.own.get().filter(|chunk| chunk.left() == start)?;
+        let padding = start.addr().get() - chunk.start().addr().get();
+        let least = chunk::region_size(padding.checked_add(extent)?).ok()?;
+        let added = least.checked_sub(chunk.size())?;
+        if added > self.limit.get().saturating_sub(self.held.get()) {
+            return None;
+        }
+        self.own.set(chunk.next());
+        self.held.set(self.held.get() - chunk.size());
+        // SAFETY: the chunk is in no list, and its block moves with it (caller).
+        let grown = unsafe { chunk::grow(&self.source, chunk, least) };
+        let (Ok(chunk) | Err(chunk)) = grown;
+        self.held.set(self.held.get() + chunk.size());
+        self.push_own(chunk);
+        grown.ok()
+    }
+
+    /// Releases chunks that are not in use, until no more than `bytes` are held.
+    pub(crate) fn shrink_to(&self, bytes: usize, is_unused: bool) {
+        self.release_spare(bytes);
+        while self.held.get() > bytes
+            && let Some(current) = self.current.get()
+            && let Some(last) = chain(current.next()).last()
+        {
+            unlink_after(current, last);
+            self.release(last);
+        }
+        if self.held.get() > bytes && is_unused && self.current.get() == self.first.get() {
+            self.current.set(None);
+            if let Some(first) = self.first.take() {
+                self.release(first);
+            }
+        }
+    }
+
+    fn release_spare(&self, bytes: usize) {
+        while self.held.get() > bytes
+            && let Some(chunk) = self.spare.get()
+        {
+            self.spare.set(chunk.next());
+            self.release(chunk);
+        }
+    }
+
+    /// Releases a chunk that is in no list, and that nobody uses.
+    fn release(&self, chunk: ChunkRef) {
+        self.held.set(self.held.get() - chunk.size());
+        // SAFETY: the chunk came from this source; it is in no list, and so its blocks are gone.
+        unsafe { chunk::release(&self.source, chunk) };
+    }
+
+    /// The chunks in use, with where the blocks in them end; the frontier is at `cursor`.
+    pub(crate) fn used(
+        &self,
+        cursor: NonNull<u8>,
+    ) -> impl Iterator<Item = (ChunkRef, NonNull<u8>)> {
+        let current = self.current.get();
+        let is_left = move |chunk: &ChunkRef| Some(*chunk) != current;
+        let left = chain(self.first.get()).take_while(is_left);
+        left.map(|chunk| (chunk, chunk.left()))
+            .chain(current.map(|chunk| (chunk, cursor)))
+            .chain(chain(self.own.get()).map(|chunk| (chunk, chunk.end())))
+    }
+
+    /// The chunks that are not in use.
+    pub(crate) fn unused(&self) -> impl Iterator<Item = ChunkRef> {
+        chain(self.current.get().and_then(ChunkRef::next)).chain(chain(self.spare.get()))
+    }
+}
+
+impl<S: Source> Drop for Chunks<S> {
+    fn drop(&mut self) {
+        self.current.set(None);
+        for list in [&self.first, &self.own, &self.spare] {
+            while let Some(chunk) = list.get() {
+                list.set(chunk.next());
+                self.release(chunk);
+            }
+        }
+    }
+}
+
+/// A list from `chunk` on. What follows a chunk is looked up before the chunk is handed out.
+fn chain(chunk: Option<ChunkRef>) -> impl Iterator<Item = ChunkRef> {
+    iter::successors(chunk, |chunk| chunk.next())
+}
+
+fn unlink(list: &Cell<Option<ChunkRef>>, chunk: ChunkRef) {
+    if list.get() == Some(chunk) {
+        list.set(chunk.next());
+    } else if let Some(first) = list.get() {
+        unlink_after(first, chunk);
+    }
+}
+
+/// Takes `chunk` out of the list that begins with `first`, which is another one.
+fn unlink_after(first: ChunkRef, chunk: ChunkRef) {
+    if let Some(before) = chain(Some(first)).find(|before| before.next() == Some(chunk)) {
+        before.set_next(chunk.next());
+    }
+}
+
+pub(crate) fn poison_between(start: NonNull<u8>, end: NonNull<u8>) {
+    poison(start, end.addr().get().saturating_sub(start.addr().get()));
+}

@@ -1,0 +1,34 @@
+//! Pages of the operating system.
+
+use allotrope_core::{AllocError, OsPages};
+
+use crate::Arena;
+
+/// What arenas take their memory from unless told otherwise.
+pub(crate) type DefaultSource = OsPages;
+
+impl Arena {
+    /// An arena over pages of the operating system; it takes memory on first use.
+    pub const fn new() -> Self {
+        Self::with_source(OsPages::new())
+    }
+
+    /// An arena over pages of the operating system whose first chunk has room for `bytes` bytes of
+    /// blocks.
+    ///
+    /// # Panics
+    ///
+    /// If there is not so much memory.
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self::with_capacity_in(bytes, OsPages::new())
+    }
+
+    /// As [`with_capacity`](Self::with_capacity).
+    ///
+    /// # Errors
+    ///
+    /// [`AllocError`] if there is not so much memory.
+    pub fn try_with_capacity(bytes: usize) -> Result<Self, AllocError> {
+        Self::try_with_capacity_in(bytes, OsPages::new())
+    }
+}

@@ -1,0 +1,385 @@
+//! The state of an arena: the frontier, in the handle itself, and what is behind it.
+//!
+//! ```text
+//! Space
+//!   cursor ─────────────────┐             ┌───────────── limit
+//!                           ▼             ▼
+//!   chunks ──▶ │ Head │ ▓▓▓▓│     room    │
+//! ```
+//!
+//! # Invariants
+//!
+//! 1. Cursor and limit are in the current chunk and keep the invariants of
+//!    [`frontier`](crate::frontier); without a chunk both are at an address where no chunk is.
+//! 2. Bytes below the cursor, in chunks that the frontier has left, and in chunks of one block
+//!    belong to blocks; bytes from the cursor to the limit to nobody.
+//! 3. A block that was handed out is not handed out again before it is freed, or the frontier is
+//!    set back to a [`Position`] from before.
+
+use core::alloc::Layout;
+use core::cell::Cell;
+use core::ptr::NonNull;
+
+use allotrope_core::poison::unpoison;
+use allotrope_core::{AllocError, Source};
+
+use crate::chunk::ChunkRef;
+use crate::chunks::{Chunks, Found, poison_between};
+use crate::drop_list::{self, Node, Owner};
+use crate::frontier::{self, Place, STEP, extent};
+
+pub(crate) struct Space<S: Source> {
+    cursor: Cell<NonNull<u8>>,
+    limit: Cell<NonNull<u8>>,
+    /// The newest value that waits to be dropped.
+    pub(crate) drops: Cell<Option<NonNull<Node>>>,
+    /// How many guards there were.
+    pub(crate) guards: Cell<u64>,
+    pub(crate) chunks: Chunks<S>,
+}
+
+/// A frontier that is remembered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Position {
+    chunk: Option<ChunkRef>,
+    cursor: NonNull<u8>,
+    number: u64,
+    pub(crate) drops: Option<NonNull<Node>>,
+}
+
+/// Where the frontier is without a chunk.
+const NOWHERE: NonNull<u8> = NonNull::<u64>::dangling().cast();
+
+const _: () = assert!(align_of::<u64>() <= STEP && STEP <= 8);
+
+impl Position {
+    /// Before everything.
+    pub(crate) const START: Self = Self { chunk: None, cursor: NOWHERE, number: 0, drops: None };
+}
+
+impl<S: Source> Space<S> {
+    pub(crate) const fn new(source: S) -> Self {
+        Self {
+            cursor: Cell::new(NOWHERE),
+            limit: Cell::new(NOWHERE),
+            drops: Cell::new(None),
+            guards: Cell::new(0),
+            chunks: Chunks::new(source),
+        }
+    }
+
+    /// A block for a value of type `T`, not initialized, in the current chunk if there is room.
+    #[inline(always)]
+    pub(crate) fn place_here<T>(&self) -> Option<NonNull<T>> {
+        if size_of::<T>() == 0 {
+            return Some(NonNull::dangling());
+        }
+        let (cursor, limit) = self.bounds();
+        let place = if const { frontier::is_small(size_of::<T>(), align_of::<T>()) } {
+            frontier::place_small(cursor, limit, size_of::<T>(), align_of::<T>())
+        } else {
+            frontier::place(cursor, limit, size_of::<T>(), align_of::<T>())
+        };
+        place.map(|place| self.take(place, size_of::<T>()).cast())
+    }
+
+    /// A block for a value of type `T`, not initialized.
+    #[inline(always)]
+    pub(crate) fn place_for<T>(&self) -> Result<NonNull<T>, AllocError> {
+        match self.place_here() {
+            Some(place) => Ok(place),
+            None => self.allocate_elsewhere(Layout::new::<T>()).map(NonNull::cast),
+        }
+    }
+
+    /// A block for any layout, in the current chunk if there is room.
+    #[inline(always)]
+    pub(crate) fn allocate_here(&self, layout: Layout) -> Option<NonNull<u8>> {
+        if layout.size() == 0 && layout.align() > STEP {
+            return Some(layout.dangling_ptr());
+        }
+        let (cursor, limit) = self.bounds();
+        let place = frontier::place(cursor, limit, layout.size(), layout.align())?;
+        Some(self.take(place, layout.size()))
+    }
+
+    /// A block for any layout.
+    #[inline(always)]
+    pub(crate) fn allocate(&self, layout: Layout) -> Result<NonNull<u8>, AllocError> {
+        match self.allocate_here(layout) {
+            Some(start) => Ok(start),
+            None => self.allocate_elsewhere(layout),
+        }
+    }
+
+    #[inline(always)]
+    fn bounds(&self) -> (usize, usize) {
+        (self.cursor.get().addr().get(), self.limit.get().addr().get())
+    }
+
+    #[inline(always)]
+    fn take(&self, place: Place, size: usize) -> NonNull<u8> {
+        // SAFETY: the place lies between cursor and limit, in the current chunk (invariant 1), or
+        // is empty.
+        let start = unsafe { self.cursor.get().add(place.padding) };
+        // SAFETY: as above.
+        self.cursor.set(unsafe { start.add(place.extent) });
+        unpoison(start, size);
+        start
+    }
+
+    /// A block in another chunk than the current one, which has no room for it.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn allocate_elsewhere(&self, layout: Layout) -> Result<NonNull<u8>, AllocError> {
+        let need = frontier::need(layout.size(), layout.align()).ok_or(AllocError)?;
+        let (cursor, limit) = self.bounds();
+        match self.chunks.find(need, limit - cursor)? {
+            Found::Next(chunk) => {
+                self.chunks.advance(chunk, self.cursor.get());
+                self.cursor.set(chunk.start());
+                self.limit.set(chunk.end());
+                let (cursor, limit) = self.bounds();
+                let place = frontier::place(cursor, limit, layout.size(), layout.align());
+                place.map(|place| self.take(place, layout.size())).ok_or(AllocError)
+            }
+            Found::Own(chunk) => {
+                let cursor = chunk.start().addr().get();
+                let limit = chunk.end().addr().get();
+                let place = frontier::place(cursor, limit, layout.size(), layout.align());
+                // SAFETY: the place lies in the chunk.
+                let start = place.map(|place| unsafe { chunk.start().add(place.padding) });
+                let start = start.ok_or(AllocError)?;
+                chunk.set_left(start);
+                unpoison(start, layout.size());
+                Ok(start)
+            }
+        }
+    }
+
+    /// Frees a block, where it is the last one or has a chunk of its own; leaves any other to the
+    /// end of its scope.
+    ///
+    /// # Safety
+    ///
+    /// `start` is the start of a block of this space with this layout, not freed since, that nobody
+    /// uses any more.
+    #[inline(always)]
+    pub(crate) unsafe fn deallocate(&self, start: NonNull<u8>, layout: Layout) {
+        if let Some(start) = self.last(start, layout.size()) {
+            poison_between(start, self.cursor.get());
+            self.cursor.set(start);
+        } else if layout.size() >= LEAST_OWN && self.chunks.has_own() {
+            self.chunks.retire_block(start);
+        }
+    }
+
+    /// The block of `size` bytes at `start`, by a pointer that reaches all of its chunk, if it is
+    /// the last block before the frontier.
+    #[inline(always)]
+    fn last(&self, start: NonNull<u8>, size: usize) -> Option<NonNull<u8>> {
+        let cursor = self.cursor.get();
+        if start.addr().get().wrapping_add(extent(size)) != cursor.addr().get() {
+            return None;
+        }
+        // SAFETY: a block ends at the cursor, and chunks do not touch: it starts in this one.
+        Some(unsafe { cursor.sub(extent(size)) })
+    }
+
+    /// Makes a block larger.
+    ///
+    /// # Safety
+    ///
+    /// `start` is the start of a block of this space with layout `old`, and `new` is no smaller; the
+    /// old place is not used any more.
+    //
+    // Not inline: a loop that pushes keeps its state in registers around a call that is rare.
+    #[inline(never)]
+    pub(crate) unsafe fn grow(
+        &self,
+        start: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<u8>, AllocError> {
+        if let Some(last) = self.last(start, old.size())
+            && new.size() <= self.limit.get().addr().get() - last.addr().get()
+            && is_aligned(last, new)
+        {
+            // SAFETY: the block is in the current chunk, and its extent ends at most at the limit.
+            self.cursor.set(unsafe { last.add(extent(new.size())) });
+            unpoison(last, new.size());
+            return Ok(last);
+        }
+        // SAFETY: as the caller promises.
+        unsafe { self.grow_elsewhere(start, old, new) }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`grow`](Self::grow).
+    #[cold]
+    #[inline(never)]
+    unsafe fn grow_elsewhere(
+        &self,
+        start: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<u8>, AllocError> {
+        if old.size() >= LEAST_OWN && new.align().max(STEP) <= S::REGION_ALIGN {
+            let larger = Some(extent(new.size())).filter(|_| is_aligned(start, new));
+            // SAFETY: the block's old place is not used any more (caller).
+            let grown = larger.and_then(|larger| unsafe { self.chunks.grow_block(start, larger) });
+            if let Some(chunk) = grown {
+                poison_between(chunk.left(), chunk.end());
+                unpoison(chunk.left(), new.size());
+                return Ok(chunk.left());
+            }
+        }
+        let block = self.allocate(new)?;
+        // SAFETY: both blocks are at least as long as the old layout, and do not overlap; the old
+        // one is done with (caller).
+        unsafe {
+            block.copy_from_nonoverlapping(start, old.size());
+            self.deallocate(start, old);
+        }
+        Ok(block)
+    }
+
+    /// Makes a block smaller.
+    ///
+    /// # Safety
+    ///
+    /// As for [`grow`](Self::grow), save that `new` is no larger.
+    #[inline(always)]
+    pub(crate) unsafe fn shrink(
+        &self,
+        start: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<u8>, AllocError> {
+        if !is_aligned(start, new) {
+            let block = self.allocate(new)?;
+            // SAFETY: the new block is shorter, and does not overlap the old one, which is done
+            // with (caller).
+            unsafe {
+                block.copy_from_nonoverlapping(start, new.size());
+                self.deallocate(start, old);
+            }
+            return Ok(block);
+        }
+        if let Some(last) = self.last(start, old.size()) {
+            // SAFETY: within the old block.
+            let end = unsafe { last.add(extent(new.size())) };
+            poison_between(end, self.cursor.get());
+            self.cursor.set(end);
+        }
+        Ok(start)
+    }
+
+    /// Where the frontier is.
+    #[inline(always)]
+    pub(crate) fn position(&self) -> Position {
+        Position {
+            chunk: self.chunks.current(),
+            cursor: self.cursor.get(),
+            number: self.chunks.numbers(),
+            drops: self.drops.get(),
+        }
+    }
+
+    /// Frees every block since `position`; keeps the memory.
+    ///
+    /// # Safety
+    ///
+    /// `position` is one of this space, which was not set back to an earlier one since; nobody uses
+    /// a block that came after it any more.
+    #[inline(always)]
+    pub(crate) unsafe fn rewind(&self, position: Position) {
+        if self.chunks.numbers() != position.number {
+            self.chunks.retire_after(position.number);
+        }
+        if self.chunks.current() != position.chunk {
+            return self.rewind_to_chunk(position);
+        }
+        poison_between(position.cursor, self.cursor.get());
+        self.cursor.set(position.cursor);
+    }
+
+    /// Drops the values of `owner` that came after `position`, and frees every block since then.
+    ///
+    /// # Safety
+    ///
+    /// As for [`rewind`](Self::rewind).
+    #[inline(always)]
+    pub(crate) unsafe fn end(&self, owner: Owner, position: Position) {
+        if self.drops.get() != position.drops {
+            // SAFETY: as the caller promises.
+            return unsafe { self.end_with_drops(owner, position) };
+        }
+        // SAFETY: as the caller promises.
+        unsafe { self.rewind(position) };
+    }
+
+    #[cold]
+    #[inline(never)]
+    unsafe fn end_with_drops(&self, owner: Owner, position: Position) {
+        /// Frees the blocks, whether or not a drop unwinds.
+        struct Rewind<'a, S: Source>(&'a Space<S>, Position);
+
+        impl<S: Source> Drop for Rewind<'_, S> {
+            fn drop(&mut self) {
+                // SAFETY: as the caller of `end_with_drops` promises.
+                unsafe { self.0.rewind(self.1) };
+            }
+        }
+
+        let _rewind = Rewind(self, position);
+        // SAFETY: the list as it was at `position` is in blocks from before.
+        unsafe { drop_list::run(self, owner, position.drops) };
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn rewind_to_chunk(&self, position: Position) {
+        let Some(chunk) = self.chunks.retreat(position.chunk, self.cursor.get()) else { return };
+        let cursor = if position.chunk.is_some() { position.cursor } else { chunk.start() };
+        poison_between(cursor, chunk.left());
+        self.cursor.set(cursor);
+        self.limit.set(chunk.end());
+    }
+
+    /// Makes room for `bytes` bytes of blocks.
+    pub(crate) fn make_room(&self, bytes: usize) -> Result<(), AllocError> {
+        let layout = Layout::from_size_align(bytes, STEP).map_err(|_| AllocError)?;
+        let start = self.allocate(layout)?;
+        // SAFETY: allocated just now, and not used.
+        unsafe { self.deallocate(start, layout) };
+        Ok(())
+    }
+
+    /// Releases what is not in use, until no more than `bytes` are held.
+    pub(crate) fn shrink_to(&self, bytes: usize) {
+        let is_unused = match self.chunks.current() {
+            Some(current) => current.start() == self.cursor.get(),
+            None => true,
+        };
+        self.chunks.shrink_to(bytes, is_unused);
+        if self.chunks.current().is_none() {
+            self.cursor.set(NOWHERE);
+            self.limit.set(NOWHERE);
+        }
+    }
+
+    /// The chunks in use, with where the blocks in them end.
+    pub(crate) fn used(&self) -> impl Iterator<Item = (ChunkRef, NonNull<u8>)> {
+        self.chunks.used(self.cursor.get())
+    }
+}
+
+#[inline(always)]
+fn is_aligned(start: NonNull<u8>, layout: Layout) -> bool {
+    start.addr().get() & (layout.align() - 1) == 0
+}
+
+/// No block with a chunk of its own is smaller, in bytes.
+const LEAST_OWN: usize = crate::growth::FIRST / 8;

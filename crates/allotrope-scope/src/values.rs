@@ -1,0 +1,299 @@
+//! Values in a space: how each kind comes to its place.
+//!
+//! Closures, iterators and `Clone` are the user's code: they may allocate from the same space, and
+//! they may unwind. A block is taken before they are called, filled from its start, and given back
+//! if they do not get to its end.
+
+use core::alloc::Layout;
+use core::fmt;
+use core::mem;
+use core::ptr::NonNull;
+
+use allotrope_core::{AllocError, Source};
+
+use crate::space::Space;
+
+/// Why a value that may fail to be made is not there.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum InitError<E> {
+    /// There was no memory for it.
+    Alloc(AllocError),
+    /// The closure that should have made it failed.
+    Init(E),
+}
+
+impl<E: fmt::Display> fmt::Display for InitError<E> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Alloc(error) => error.fmt(formatter),
+            Self::Init(error) => error.fmt(formatter),
+        }
+    }
+}
+
+impl<E: fmt::Debug + fmt::Display> core::error::Error for InitError<E> {}
+
+/// Fails to compile for a type that somebody has to drop.
+#[inline(always)]
+pub(crate) const fn refuse_drop<T>() {
+    const {
+        assert!(
+            !mem::needs_drop::<T>(),
+            "nobody would drop this value: put it here by `keep`, which drops it when the scope \
+             ends, or by `boxed`, which drops it with its box"
+        );
+    }
+}
+
+/// What infallible methods do without memory.
+#[cold]
+#[inline(never)]
+pub(crate) fn exhausted() -> ! {
+    panic!("the arena's source has no more memory")
+}
+
+/// What infallible methods make of what their twins return.
+#[inline(always)]
+pub(crate) fn or_exhausted<T>(result: Result<T, AllocError>) -> T {
+    match result {
+        Ok(value) => value,
+        Err(AllocError) => exhausted(),
+    }
+}
+
+/// A block that is given back unless it is filled.
+struct Unfilled<'a, S: Source> {
+    space: &'a Space<S>,
+    start: NonNull<u8>,
+    layout: Layout,
+}
+
+impl<'a, S: Source> Unfilled<'a, S> {
+    #[inline(always)]
+    fn new(space: &'a Space<S>, layout: Layout) -> Result<Self, AllocError> {
+        Ok(Self { space, start: space.allocate(layout)?, layout })
+    }
+
+    #[inline(always)]
+    fn keep(self) {
+        mem::forget(self);
+    }
+}
+
+impl<S: Source> Drop for Unfilled<'_, S> {
+    fn drop(&mut self) {
+        // SAFETY: the block is the space's, with this layout, and nobody has it.
+        unsafe { self.space.deallocate(self.start, self.layout) };
+    }
+}
+
+/// Writes to a block that is new and fits.
+#[inline(always)]
+fn fill<T>(place: NonNull<T>, value: T) -> NonNull<T> {
+    // SAFETY: as the sentence above says of each call.
+    unsafe { place.write(value) };
+    place
+}
+
+/// Copies to a block that is new and fits.
+#[inline(always)]
+fn fill_slice<T: Copy>(start: NonNull<u8>, slice: &[T]) -> NonNull<[T]> {
+    let start = start.cast::<T>();
+    // SAFETY: the block is as long as the slice, which lies elsewhere, for the block is new.
+    unsafe { start.copy_from_nonoverlapping(NonNull::from_ref(slice).cast(), slice.len()) };
+    NonNull::slice_from_raw_parts(start, slice.len())
+}
+
+impl<S: Source> Space<S> {
+    #[inline(always)]
+    pub(crate) fn put<T>(&self, value: T) -> NonNull<T> {
+        match self.place_here() {
+            Some(place) => fill(place, value),
+            None => self.put_elsewhere(value),
+        }
+    }
+
+    /// The value goes along, so that nothing is kept in registers around this call.
+    #[cold]
+    #[inline(never)]
+    fn put_elsewhere<T>(&self, value: T) -> NonNull<T> {
+        or_exhausted(self.try_put(value))
+    }
+
+    #[inline(always)]
+    pub(crate) fn try_put<T>(&self, value: T) -> Result<NonNull<T>, AllocError> {
+        Ok(fill(self.place_for()?, value))
+    }
+
+    #[inline(always)]
+    pub(crate) fn try_put_with<T>(
+        &self,
+        make: impl FnOnce() -> T,
+    ) -> Result<NonNull<T>, AllocError> {
+        let start = self.place_for::<T>()?.cast();
+        let unfilled = Unfilled { space: self, start, layout: Layout::new::<T>() };
+        let place = fill(start.cast(), make());
+        unfilled.keep();
+        Ok(place)
+    }
+
+    /// The result lies where the value is built, so that a large one need not be moved.
+    #[inline(always)]
+    pub(crate) fn try_put_try_with<T, E>(
+        &self,
+        make: impl FnOnce() -> Result<T, E>,
+    ) -> Result<NonNull<T>, InitError<E>> {
+        let layout = Layout::new::<Result<T, E>>();
+        let unfilled = Unfilled::new(self, layout).map_err(InitError::Alloc)?;
+        let place = unfilled.start.cast::<Result<T, E>>();
+        // SAFETY: the block is new, and fits; what is written is borrowed here only.
+        let result = unsafe {
+            place.write(make());
+            &mut *place.as_ptr()
+        };
+        match result {
+            Ok(value) => {
+                let value = NonNull::from_mut(value);
+                unfilled.keep();
+                Ok(value)
+            }
+            // SAFETY: the error is moved out of a block that is given back.
+            Err(error) => Err(InitError::Init(unsafe { (&raw mut *error).read() })),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn copy_slice<T: Copy>(&self, slice: &[T]) -> NonNull<[T]> {
+        match self.allocate_here(Layout::for_value(slice)) {
+            Some(start) => fill_slice(start, slice),
+            None => self.copy_elsewhere(slice),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn copy_elsewhere<T: Copy>(&self, slice: &[T]) -> NonNull<[T]> {
+        or_exhausted(self.try_copy_slice(slice))
+    }
+
+    #[inline(always)]
+    pub(crate) fn try_copy_slice<T: Copy>(&self, slice: &[T]) -> Result<NonNull<[T]>, AllocError> {
+        Ok(fill_slice(self.allocate(Layout::for_value(slice))?, slice))
+    }
+
+    /// As many values as `len`, from `make`, or fewer if it comes to an end before.
+    #[inline(always)]
+    pub(crate) fn try_make_slice<T>(
+        &self,
+        len: usize,
+        mut make: impl FnMut(usize) -> Option<T>,
+    ) -> Result<NonNull<[T]>, AllocError> {
+        let layout = Layout::array::<T>(len).map_err(|_| AllocError)?;
+        let unfilled = Unfilled::new(self, layout)?;
+        let start = unfilled.start.cast::<T>();
+        let mut filled = 0;
+        while filled < len
+            && let Some(value) = make(filled)
+        {
+            // SAFETY: `filled` is less than `len`.
+            unsafe { start.add(filled).write(value) };
+            filled += 1;
+        }
+        unfilled.keep();
+        Ok(NonNull::slice_from_raw_parts(start, filled))
+    }
+
+    #[inline(always)]
+    pub(crate) fn try_clone_slice<T: Clone>(
+        &self,
+        slice: &[T],
+    ) -> Result<NonNull<[T]>, AllocError> {
+        self.try_make_slice(slice.len(), |index| slice.get(index).cloned())
+    }
+
+    #[inline(always)]
+    pub(crate) fn try_fill_with<T>(
+        &self,
+        len: usize,
+        mut make: impl FnMut(usize) -> T,
+    ) -> Result<NonNull<[T]>, AllocError> {
+        self.try_make_slice(len, |index| Some(make(index)))
+    }
+
+    #[inline(always)]
+    pub(crate) fn try_fill_iter<T>(
+        &self,
+        iter: impl IntoIterator<Item = T, IntoIter: ExactSizeIterator>,
+    ) -> Result<NonNull<[T]>, AllocError> {
+        let mut iter = iter.into_iter();
+        self.try_make_slice(iter.len(), |_| iter.next())
+    }
+
+    pub(crate) fn put_text(&self, text: fmt::Arguments<'_>) -> Result<NonNull<[u8]>, AllocError> {
+        let mut writer = Text { space: self, start: NonNull::dangling(), len: 0, room: 0 };
+        if fmt::write(&mut writer, text).is_err() {
+            return Err(AllocError);
+        }
+        Ok(writer.finish())
+    }
+}
+
+/// Text that is being written: a block that grows.
+struct Text<'a, S: Source> {
+    space: &'a Space<S>,
+    start: NonNull<u8>,
+    len: usize,
+    room: usize,
+}
+
+/// The layout of `size` bytes of text.
+fn layout_of(size: usize) -> Result<Layout, AllocError> {
+    Layout::array::<u8>(size).map_err(|_| AllocError)
+}
+
+impl<S: Source> Text<'_, S> {
+    fn reserve(&mut self, more: usize) -> Result<(), AllocError> {
+        let len = self.len.checked_add(more).ok_or(AllocError)?;
+        if len <= self.room {
+            return Ok(());
+        }
+        let room = len.max(self.room.saturating_mul(2));
+        let (old, new) = (layout_of(self.room)?, layout_of(room)?);
+        // SAFETY: the block is ours, with this layout, or nothing with none.
+        self.start = unsafe { self.space.grow(self.start, old, new)? };
+        self.room = room;
+        Ok(())
+    }
+
+    fn finish(self) -> NonNull<[u8]> {
+        let text = NonNull::slice_from_raw_parts(self.start, self.len);
+        if let (Ok(old), Ok(new)) = (layout_of(self.room), layout_of(self.len)) {
+            // SAFETY: the block is ours, with the first layout. It stays where it is, for its
+            // alignment does not change.
+            let shrunk = unsafe { self.space.shrink(self.start, old, new) };
+            debug_assert_eq!(shrunk, Ok(self.start));
+        }
+        mem::forget(self);
+        text
+    }
+}
+
+impl<S: Source> fmt::Write for Text<'_, S> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.reserve(text.len()).map_err(|AllocError| fmt::Error)?;
+        let source = NonNull::from_ref(text).cast::<u8>();
+        // SAFETY: there is room for so many bytes, in a block of our own.
+        unsafe { self.start.add(self.len).copy_from_nonoverlapping(source, text.len()) };
+        self.len += text.len();
+        Ok(())
+    }
+}
+
+impl<S: Source> Drop for Text<'_, S> {
+    fn drop(&mut self) {
+        if let Ok(layout) = layout_of(self.room) {
+            // SAFETY: the block is ours, with this layout, or nothing with none.
+            unsafe { self.space.deallocate(self.start, layout) };
+        }
+    }
+}
