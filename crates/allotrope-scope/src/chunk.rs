@@ -53,7 +53,11 @@ pub(crate) fn reserve(
     let size = region.size();
     // SAFETY: the region is on loan, and the range is all of it.
     let is_committed = unsafe { source.commit(&region, 0..size) }.is_ok();
-    if is_committed && let Some((head, start, end)) = cut(&region) {
+    let reaches = region.start().addr().get().saturating_add(size);
+    if is_committed
+        && reaches <= highest_address(source)
+        && let Some((head, start, end)) = cut(&region)
+    {
         poison(start, end.addr().get() - start.addr().get());
         let (next, left, number) = (Cell::new(None), Cell::new(start), Cell::new(0));
         // SAFETY: `cut` found room and alignment for a head, the region is committed, and nobody
@@ -64,6 +68,11 @@ pub(crate) fn reserve(
     // SAFETY: lent just above, and not used.
     unsafe { source.release(region) };
     Err(AllocError)
+}
+
+/// Beyond this no region of `source` reaches: it says so, and that is checked.
+const fn highest_address<S: Source>(_: &S) -> usize {
+    S::HIGHEST_ADDRESS
 }
 
 /// Where the head goes in a region, and where its blocks start and end.

@@ -48,8 +48,10 @@ pub(crate) enum Found {
 }
 
 impl<S: Source> Chunks<S> {
+    /// The size in bytes of the first chunk.
+    const FIRST: usize = if S::RESERVES_AHEAD { growth::FIRST_OF_PAGES } else { growth::FIRST };
+
     pub(crate) const fn new(source: S) -> Self {
-        let first = if S::RESERVES_AHEAD { growth::FIRST_OF_PAGES } else { growth::FIRST };
         Self {
             source,
             first: Cell::new(None),
@@ -58,7 +60,7 @@ impl<S: Source> Chunks<S> {
             spare: Cell::new(None),
             held: Cell::new(0),
             limit: Cell::new(usize::MAX),
-            growth: Cell::new(Growth::from(first)),
+            growth: Cell::new(Growth::from(Self::FIRST)),
             numbers: Cell::new(0),
         }
     }
@@ -104,10 +106,10 @@ impl<S: Source> Chunks<S> {
         let next_size = next.map_or(self.growth.get().next(), ChunkRef::size);
         let is_own = self.current.get().is_some() && growth::is_own(need, room, next_size);
         let found = match next {
-            _ if is_own => self.take_own(need).map(Found::Own),
+            _ if is_own => self.take_own(need, room).map(Found::Own),
             Some(next) if need <= next.room() => return Ok(Found::Next(next)),
-            Some(_) => self.take_own(need).map(Found::Own),
-            None => self.add(need).map(Found::Next),
+            Some(_) => self.take_own(need, room).map(Found::Own),
+            None => self.add(need, room).map(Found::Next),
         };
         found.or_else(|error| self.skip_to(need).map(Found::Next).ok_or(error))
     }
@@ -141,8 +143,8 @@ impl<S: Source> Chunks<S> {
     }
 
     /// A new chunk behind the current one, with room for `need` bytes.
-    fn add(&self, need: usize) -> Result<ChunkRef, AllocError> {
-        let chunk = self.reserve(need, self.growth.get().next())?;
+    fn add(&self, need: usize, room: usize) -> Result<ChunkRef, AllocError> {
+        let chunk = self.reserve(need, self.growth.get().next(), room)?;
         self.growth.set(self.growth.get().after_chunk());
         match self.current.get() {
             Some(current) => {
@@ -158,13 +160,11 @@ impl<S: Source> Chunks<S> {
     }
 
     /// A chunk for one block: one that was used for another, or a new one.
-    fn take_own(&self, need: usize) -> Result<ChunkRef, AllocError> {
+    fn take_own(&self, need: usize, room: usize) -> Result<ChunkRef, AllocError> {
         let chunk = match self.unlink_spare(need) {
             Some(chunk) => chunk,
             None => {
-                // Kept, what does not fit now would be held for ever beside what does.
-                self.release_spare(0);
-                let chunk = self.reserve(need, 0)?;
+                let chunk = self.reserve(need, 0, room)?;
                 self.growth.set(self.growth.get().after_own_chunk());
                 chunk
             }
@@ -187,9 +187,16 @@ impl<S: Source> Chunks<S> {
         Some(chunk)
     }
 
-    /// A chunk in no list yet.
-    fn reserve(&self, need: usize, wanted: usize) -> Result<ChunkRef, AllocError> {
+    /// A chunk in no list yet, no larger than all that are in use. Before, chunks that are not in use
+    /// are released until, with the new one, no more than twice of what is in use is held: they did
+    /// not fit now, and kept they might never be used again. `room` is what the current chunk still has.
+    fn reserve(&self, need: usize, wanted: usize, room: usize) -> Result<ChunkRef, AllocError> {
         let least = chunk::region_size(need)?;
+        let unused: usize = self.unused().map(ChunkRef::size).sum();
+        let in_use = self.held.get() - unused;
+        let wanted = wanted.min(in_use.max(Self::FIRST));
+        let bound = (in_use.saturating_sub(room)).saturating_add(need).saturating_mul(2);
+        self.release_unused(bound.saturating_sub(wanted.max(least)));
         let allowed = self.limit.get().saturating_sub(self.held.get());
         if least > allowed {
             return Err(AllocError);
@@ -259,16 +266,10 @@ impl<S: Source> Chunks<S> {
         grown.ok()
     }
 
-    /// Releases chunks that are not in use, until no more than `bytes` are held.
+    /// Releases chunks that are not in use, until no more than `bytes` are held; the current one, too,
+    /// if nothing is in use.
     pub(crate) fn shrink_to(&self, bytes: usize, is_unused: bool) {
-        self.release_spare(bytes);
-        while self.held.get() > bytes
-            && let Some(current) = self.current.get()
-            && let Some(last) = chain(current.next()).last()
-        {
-            unlink_after(current, last);
-            self.release(last);
-        }
+        self.release_unused(bytes);
         if self.held.get() > bytes && is_unused && self.current.get() == self.first.get() {
             self.current.set(None);
             if let Some(first) = self.first.take() {
@@ -277,12 +278,19 @@ impl<S: Source> Chunks<S> {
         }
     }
 
-    fn release_spare(&self, bytes: usize) {
+    fn release_unused(&self, bytes: usize) {
         while self.held.get() > bytes
             && let Some(chunk) = self.spare.get()
         {
             self.spare.set(chunk.next());
             self.release(chunk);
+        }
+        while self.held.get() > bytes
+            && let Some(current) = self.current.get()
+            && let Some(last) = chain(current.next()).last()
+        {
+            unlink_after(current, last);
+            self.release(last);
         }
     }
 

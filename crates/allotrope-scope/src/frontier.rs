@@ -11,6 +11,8 @@
 //! 1. `cursor <= limit`, and both are multiples of [`STEP`].
 //! 2. `limit` is at least [`MARGIN`] below the end of the address space: what is added to a cursor
 //!    for a small block cannot overflow.
+//! 3. Where a source [`is_low`], `limit` is at least [`MARGIN`] below the middle of the address space:
+//!    what is added for a block of any layout cannot overflow.
 
 #![forbid(unsafe_code)]
 
@@ -43,10 +45,28 @@ pub(crate) struct Place {
     pub(crate) extent: usize,
 }
 
-/// The place of a block of `size` bytes aligned to `align`; `None` if there is no room.
+/// Do all chunks of a source lie so low, if no region reaches beyond `highest`?
+pub(crate) const fn is_low(highest: usize) -> bool {
+    highest <= isize::MAX as usize - MARGIN
+}
+
+/// The place of a block of `size` bytes aligned to `align`, which a layout may have; `None` if
+/// there is no room.
 #[inline(always)]
-pub(crate) const fn place(cursor: usize, limit: usize, size: usize, align: usize) -> Option<Place> {
+pub(crate) const fn place(
+    is_low: bool,
+    cursor: usize,
+    limit: usize,
+    size: usize,
+    align: usize,
+) -> Option<Place> {
     let padding = if align <= STEP { 0 } else { cursor.wrapping_neg() & (align - 1) };
+    if is_low {
+        // Invariant 3, and a layout's size and alignment together are at most `isize::MAX + 1`.
+        let start = cursor + padding;
+        let end = extent(start + size);
+        return if end <= limit { Some(Place { padding, extent: end - start }) } else { None };
+    }
     let room = limit - cursor;
     // The limit is a multiple of `STEP`: where `size` bytes fit, so does their extent.
     if padding > room || size > room - padding {
@@ -111,7 +131,10 @@ mod tests {
                 for align in ALIGNS {
                     for size in (0..80).chain([1000, 1024, 1025, 2040, 4095]) {
                         let expected = expected(cursor, room, size, align);
-                        assert_eq!(place(cursor, room, size, align), expected, "{size} {align}");
+                        for low in [true, false] {
+                            let place = place(low, cursor, room, size, align);
+                            assert_eq!(place, expected, "{size} {align}");
+                        }
                         if is_small(size, align) {
                             assert_eq!(place_small(cursor, room, size, align), expected);
                         }
@@ -124,13 +147,14 @@ mod tests {
     #[test]
     fn blocks_of_any_size_meet_any_limit_of_the_address_space() {
         let last = (usize::MAX - MARGIN) & !(STEP - 1);
-        for limit in [last, last - 8, last - 64, last / 2 + 1 & !7] {
+        for limit in [last, last - 8, last - 64, (last / 2 + 1) & !7, (last / 2 - MARGIN) & !7] {
             for cursor in [limit, limit - 8, limit - 16, limit - 4096, limit / 2 & !7, 8] {
                 for shift in [0, 3, 4, 12, usize::BITS - 2, usize::BITS - 1] {
                     let align = 1 << shift;
                     let largest = (isize::MAX as usize + 1).saturating_sub(align);
                     for size in [0, 1, 7, 8, 9, 4096, largest / 2, largest.saturating_sub(7)] {
-                        let place = place(cursor, limit, size, align);
+                        let low = is_low(limit);
+                        let place = place(low, cursor, limit, size, align);
                         assert_eq!(place, expected(cursor, limit, size, align), "{size} {align}");
                         if is_small(size, align) {
                             assert_eq!(place_small(cursor, limit, size, align), place);
@@ -157,7 +181,7 @@ mod tests {
             for align in ALIGNS {
                 for size in [0, 1, 8, 9, 100] {
                     let need = need(size, align).unwrap();
-                    assert!(place(cursor, cursor + need, size, align).is_some());
+                    assert!(place(false, cursor, cursor + need, size, align).is_some());
                 }
             }
         }

@@ -227,6 +227,9 @@ macro_rules! fallible_methods {
 }
 
 /// Methods that hand out blocks: what `impl_allocator!` rests on.
+///
+/// Two are not inline: containers that push keep their state in registers around a call that is
+/// rare, and do not where its fast path is among their own code.
 macro_rules! block_methods {
     () => {
         /// Allocates a block that fits `layout`. A size of 0 is served without touching memory.
@@ -234,7 +237,7 @@ macro_rules! block_methods {
         /// # Errors
         ///
         /// [`AllocError`] if the source has no more memory; nothing has changed then.
-        #[inline(always)]
+        #[inline(never)]
         pub fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
             self.space().allocate(layout).map(|start| $crate::blocks::block(start, layout))
         }
@@ -271,7 +274,7 @@ macro_rules! block_methods {
         /// # Safety
         ///
         /// As for [`deallocate`](Self::deallocate), unless it fails; `new` is no smaller than `old`.
-        #[inline]
+        #[inline(never)]
         pub unsafe fn grow(
             &self,
             start: NonNull<u8>,

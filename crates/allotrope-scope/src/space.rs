@@ -58,6 +58,8 @@ impl Position {
 }
 
 impl<S: Source> Space<S> {
+    const IS_LOW: bool = frontier::is_low(S::HIGHEST_ADDRESS);
+
     pub(crate) const fn new(source: S) -> Self {
         Self {
             cursor: Cell::new(NOWHERE),
@@ -78,7 +80,7 @@ impl<S: Source> Space<S> {
         let place = if const { frontier::is_small(size_of::<T>(), align_of::<T>()) } {
             frontier::place_small(cursor, limit, size_of::<T>(), align_of::<T>())
         } else {
-            frontier::place(cursor, limit, size_of::<T>(), align_of::<T>())
+            frontier::place(Self::IS_LOW, cursor, limit, size_of::<T>(), align_of::<T>())
         };
         place.map(|place| self.take(place, size_of::<T>()).cast())
     }
@@ -99,7 +101,7 @@ impl<S: Source> Space<S> {
             return Some(layout.dangling_ptr());
         }
         let (cursor, limit) = self.bounds();
-        let place = frontier::place(cursor, limit, layout.size(), layout.align())?;
+        let place = frontier::place(Self::IS_LOW, cursor, limit, layout.size(), layout.align())?;
         Some(self.take(place, layout.size()))
     }
 
@@ -140,13 +142,15 @@ impl<S: Source> Space<S> {
                 self.cursor.set(chunk.start());
                 self.limit.set(chunk.end());
                 let (cursor, limit) = self.bounds();
-                let place = frontier::place(cursor, limit, layout.size(), layout.align());
+                let place =
+                    frontier::place(Self::IS_LOW, cursor, limit, layout.size(), layout.align());
                 place.map(|place| self.take(place, layout.size())).ok_or(AllocError)
             }
             Found::Own(chunk) => {
                 let cursor = chunk.start().addr().get();
                 let limit = chunk.end().addr().get();
-                let place = frontier::place(cursor, limit, layout.size(), layout.align());
+                let place =
+                    frontier::place(Self::IS_LOW, cursor, limit, layout.size(), layout.align());
                 // SAFETY: the place lies in the chunk.
                 let start = place.map(|place| unsafe { chunk.start().add(place.padding) });
                 let start = start.ok_or(AllocError)?;

@@ -80,6 +80,10 @@ pub unsafe trait Source {
     /// Every region starts at a multiple of this, also one that has grown; a power of two.
     const REGION_ALIGN: usize = 1;
 
+    /// No region reaches beyond this address. What is known to lie in the lower half of the address
+    /// space is checked for overflow with fewer instructions.
+    const HIGHEST_ADDRESS: usize = usize::MAX;
+
     /// Might a method call the allocator that this source supplies? Then every call of a
     /// [`Local`](crate::Local) or an [`ObjectPool`](crate::ObjectPool) over it makes sure that it
     /// does not; it aborts the program if it does.

@@ -163,6 +163,9 @@ unsafe impl Source for OsPages {
 
     const REGION_ALIGN: usize = Native::REGION_ALIGN;
 
+    // Where addresses have 64 bits, the upper half is the kernel's.
+    const HIGHEST_ADDRESS: usize = usize::MAX >> (usize::BITS / 64 * 2);
+
     fn reserve(&self, least: usize, wanted: usize) -> Result<Region, AllocError> {
         // What is left of the last unit nobody else could have: it is part of the region.
         let unit = Native::page_size().max(Self::REGION_ALIGN);
