@@ -30,6 +30,7 @@ macro_rules! for_each_home {
         $m!(LimitHome);
         $m!(OurBestFit);
         $m!(OurSegregated);
+        $m!(OurArena);
     };
 }
 pub(crate) use for_each_home;

@@ -1,6 +1,7 @@
 //! Our homes.
 
 use allotrope_core::{BestFit, Local, OsPages, Segregated};
+use allotrope_scope::Arena;
 
 use crate::contestants::Home;
 
@@ -33,5 +34,25 @@ impl Home for OurSegregated {
     #[inline(always)]
     fn handle(&self) -> Self::Handle<'_> {
         &self.0
+    }
+}
+
+pub struct OurArena(Arena);
+
+impl Home for OurArena {
+    const NAME: &'static str = "allotrope Arena";
+    type Handle<'a> = &'a Arena;
+
+    fn new() -> Self {
+        OurArena(Arena::new())
+    }
+
+    #[inline(always)]
+    fn handle(&self) -> Self::Handle<'_> {
+        &self.0
+    }
+
+    fn reset(&mut self) {
+        self.0.reset();
     }
 }

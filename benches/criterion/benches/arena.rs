@@ -2,6 +2,7 @@
 
 use std::hint::black_box;
 
+use allotrope_scope::Arena;
 use criterion::{Criterion, criterion_group, criterion_main};
 
 fn arena(c: &mut Criterion) {
@@ -28,7 +29,9 @@ fn arena(c: &mut Criterion) {
     contestant!("blink-alloc", blink_alloc::Blink::new(), |arena: &blink_alloc::Blink, value| {
         std::ptr::from_mut(arena.put_no_drop::<[u64; 3]>(value))
     });
-    // Our contestants.
+    contestant!("allotrope Arena", Arena::new(), |arena: &Arena, value| {
+        std::ptr::from_mut(arena.alloc::<[u64; 3]>(value))
+    });
     group.finish();
 }
 

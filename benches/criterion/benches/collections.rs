@@ -3,6 +3,7 @@
 use std::alloc::System;
 use std::hint::black_box;
 
+use allotrope_scope::Arena;
 use bench_kit::compat::FromGlobal;
 use bumpalo::Bump;
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -36,7 +37,13 @@ fn collections(c: &mut Criterion) {
             bump.reset();
         });
     });
-    // Our contestants.
+    group.bench_function("allotrope Arena", |b| {
+        let mut arena = Arena::new();
+        b.iter(|| {
+            small_map!(&arena);
+            arena.reset();
+        });
+    });
     group.finish();
 }
 

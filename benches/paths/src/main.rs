@@ -12,6 +12,7 @@ use std::process::ExitCode;
 
 use allocator_api2::alloc::Global;
 use allotrope_core::{BestFit, Buffer, FixedSize, Local, OsPages, Pool, Segregated};
+use allotrope_scope::Arena;
 use bench_kit::callgrind;
 
 /// Calls before the first that counts.
@@ -61,6 +62,8 @@ fn main() -> ExitCode {
     let limited = ours::Limited::new(Local::new(fixed()), 1 << 20);
     let shared_limited = ours::SharedLimited::shared(Local::new(fixed()), 1 << 20);
     let objects = ours::Objects::new(OsPages::new());
+    let arena = Arena::with_capacity(1 << 16);
+    let last = ours::LastBlock::new();
     let is_steady = paths! {
         "bumpalo_pair": peers::path_bumpalo_pair, &bump;
         "best_fit_pair": ours::path_best_fit_pair, &best_fit;
@@ -76,6 +79,8 @@ fn main() -> ExitCode {
         "align_to_pair_in_register": ours::path_align_to_pair_in_register, &lines;
         "limit_pair_in_register": ours::path_limit_pair_in_register, &limited;
         "shared_limit_pair_in_register": ours::path_shared_limit_pair_in_register, &shared_limited;
+        "arena_pair_in_register": ours::path_arena_pair_in_register, &arena;
+        "arena_grow": ours::path_arena_grow, &last;
         "object_pool_pair": ours::path_object_pool_pair, &objects;
     };
     if is_steady { ExitCode::SUCCESS } else { ExitCode::FAILURE }

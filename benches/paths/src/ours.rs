@@ -10,6 +10,7 @@ use allotrope_core::{
     AlignTo, BestFit, Buffer, BySize, Fallback, FixedSize, Limit, Local, Locked, ObjectPool,
     OsPages, Pool, Segregated, SharedBudget,
 };
+use allotrope_scope::Arena;
 
 /// Best fit over pages, with a neighbour in use, so that freeing joins with the rest only.
 pub type Best = Local<BestFit<OsPages>>;
@@ -36,6 +37,25 @@ pub type Lines = AlignTo<64, Fixed>;
 pub type Limited = Limit<Fixed>;
 /// The same, as threads would share it.
 pub type SharedLimited = Limit<Fixed, SharedBudget>;
+
+/// The last block of an arena, and what it is to grow to: as much, so that it can do so again. The
+/// instructions are the same.
+pub struct LastBlock {
+    arena: Arena,
+    block: NonNull<u8>,
+    old: Layout,
+    new: Layout,
+}
+
+impl LastBlock {
+    /// A block of 64 bytes.
+    pub fn new() -> Self {
+        let layout = Layout::new::<[u64; 8]>();
+        let arena = Arena::new();
+        let block = arena.allocate(layout).expect("pages").cast();
+        LastBlock { arena, block, old: layout, new: layout }
+    }
+}
 
 /// Hides where `pointer` comes from, as [`black_box`] does, and leaves it in its register.
 ///
@@ -91,8 +111,18 @@ pairs! {
     path_align_to_pair_in_register: Lines, hide;
     /// 64 bytes from a pool, counted, and back.
     path_limit_pair_in_register: Limited, hide;
+    /// 64 bytes from the frontier of an arena, and back.
+    path_arena_pair_in_register: Arena, hide;
     /// 64 bytes from a pool, counted for all threads, and back.
     path_shared_limit_pair_in_register: SharedLimited, hide;
+}
+
+/// The last block of an arena grows in its place; its layouts are not constants.
+#[inline(never)]
+#[unsafe(no_mangle)]
+pub extern "C" fn path_arena_grow(last: &LastBlock) {
+    // SAFETY: the block is the arena's, and both layouts fit it before and after.
+    black_box(unsafe { last.arena.grow(last.block, last.old, last.new) }).ok();
 }
 
 /// A small object in, and dropped.

@@ -14,6 +14,8 @@ mod frontier;
 mod growth;
 mod mark;
 mod methods;
+#[cfg(doctest)]
+mod refused;
 mod scope;
 mod scope_box;
 mod space;

@@ -77,8 +77,8 @@ use crate::values::or_exhausted;
 /// ```
 ///
 /// A container of the outer scope that grew meanwhile would get memory that the inner scope frees;
-/// so it borrows the handle, and does not let an inner scope begin. Leak it first, which makes
-/// a slice of it, or give it an arena of its own. There is no handle that would allow both: each
+/// so it borrows the handle, and does not let an inner scope begin. Make a slice of it first, by
+/// `alloc_slice_copy` or `alloc_slice_fill_iter`, or give it an arena of its own. There is no handle that would allow both: each
 /// container would have to know, whenever it grows, which scope is the innermost.
 ///
 /// # Values that are dropped

@@ -1,0 +1,287 @@
+//! What the compiler refuses, each beside its twin that it accepts. Only doctests compile this.
+//!
+//! # Values do not outlive their scope
+//!
+//! ```
+//! # use allotrope_scope::Arena;
+//! let mut arena = Arena::new();
+//! let sum = arena.scope(|scope| *scope.alloc(1) + 1);
+//! assert_eq!(sum, 2);
+//! ```
+//! ```compile_fail
+//! # use allotrope_scope::Arena;
+//! let mut arena = Arena::new();
+//! let value = arena.scope(|scope| scope.alloc(1));
+//! assert_eq!(*value, 1);
+//! ```
+//!
+//! Nor by a variable outside:
+//!
+//! ```
+//! # use allotrope_scope::Arena;
+//! let mut arena = Arena::new();
+//! let mut outside = 0;
+//! arena.scope(|scope| outside = *scope.alloc(1));
+//! assert_eq!(outside, 1);
+//! ```
+//! ```compile_fail,E0521
+//! # use allotrope_scope::Arena;
+//! let mut arena = Arena::new();
+//! let mut outside = &mut 0;
+//! arena.scope(|scope| outside = scope.alloc(1));
+//! assert_eq!(*outside, 1);
+//! ```
+//!
+//! Nor past their guard:
+//!
+//! ```
+//! # use allotrope_scope::Arena;
+//! let mut arena = Arena::new();
+//! let mut guard = arena.enter();
+//! let value = guard.scope().alloc(1);
+//! assert_eq!(*value, 1);
+//! drop(guard);
+//! ```
+//! ```compile_fail,E0505
+//! # use allotrope_scope::Arena;
+//! let mut arena = Arena::new();
+//! let mut guard = arena.enter();
+//! let value = guard.scope().alloc(1);
+//! drop(guard);
+//! assert_eq!(*value, 1);
+//! ```
+//!
+//! Nor past a reset, or the end of a mark:
+//!
+//! ```
+//! # use allotrope_scope::Arena;
+//! let mut arena = Arena::new();
+//! let value = *arena.alloc(1);
+//! arena.reset();
+//! assert_eq!(value, 1);
+//! ```
+//! ```compile_fail,E0502
+//! # use allotrope_scope::Arena;
+//! let mut arena = Arena::new();
+//! let value = arena.alloc(1);
+//! arena.reset();
+//! assert_eq!(*value, 1);
+//! ```
+//! ```compile_fail,E0502
+//! # use allotrope_scope::Arena;
+//! let mut arena = Arena::new();
+//! let mark = arena.begin_scope();
+//! let value = arena.alloc(1);
+//! arena.end_scope(mark).unwrap();
+//! assert_eq!(*value, 1);
+//! ```
+//!
+//! # The outer scope waits for the inner one
+//!
+//! ```
+//! # use allotrope_scope::Arena;
+//! let mut arena = Arena::new();
+//! arena.scope(|outer| {
+//!     let value = outer.alloc(1);
+//!     outer.scope(|inner| *value += *inner.alloc(1));
+//!     assert_eq!(*value, 2);
+//! });
+//! ```
+//! ```compile_fail,E0502
+//! # use allotrope_scope::Arena;
+//! let mut arena = Arena::new();
+//! arena.scope(|outer| {
+//!     outer.scope(|inner| *outer.alloc(1) += *inner.alloc(1));
+//! });
+//! ```
+//! ```compile_fail,E0502
+//! # use allotrope_scope::Arena;
+//! let mut arena = Arena::new();
+//! let mut guard = arena.enter();
+//! let mut outer = guard.scope();
+//! let mut inner = outer.enter();
+//! outer.alloc(1);
+//! inner.scope().alloc(1);
+//! ```
+//! ```compile_fail,E0502
+//! # use allotrope_scope::Arena;
+//! let mut arena = Arena::new();
+//! let mut guard = arena.enter();
+//! arena.alloc(1);
+//! guard.scope().alloc(1);
+//! ```
+//!
+//! Nor may its containers grow meanwhile:
+//!
+//! ```
+//! # use allotrope_scope::Arena;
+//! # use allocator_api2::vec::Vec;
+//! let mut arena = Arena::new();
+//! arena.scope(|outer| {
+//!     let mut list = Vec::new_in(&*outer);
+//!     list.push(1);
+//!     let slice = outer.alloc_slice_copy(&list);
+//!     drop(list);
+//!     outer.scope(|inner| slice[0] += *inner.alloc(1));
+//!     assert_eq!(*slice, [2]);
+//! });
+//! ```
+//! ```compile_fail,E0502
+//! # use allotrope_scope::Arena;
+//! # use allocator_api2::vec::Vec;
+//! let mut arena = Arena::new();
+//! arena.scope(|outer| {
+//!     let mut list = Vec::new_in(&*outer);
+//!     outer.scope(|inner| list.push(*inner.alloc(1)));
+//! });
+//! ```
+//!
+//! Nor can two handles change places:
+//!
+//! ```compile_fail
+//! # use allotrope_scope::Arena;
+//! let mut arena = Arena::new();
+//! arena.scope(|outer| {
+//!     let mut guard = outer.enter();
+//!     let mut inner = guard.scope();
+//!     std::mem::swap(outer, &mut inner);
+//! });
+//! ```
+//!
+//! # Kept values see nothing that is gone
+//!
+//! What they borrow is there before their scope is, and after it:
+//!
+//! ```
+//! # use allotrope_scope::Arena;
+//! let mut arena = Arena::new();
+//! let mut guard = arena.enter();
+//! {
+//!     let name = String::from("local");
+//!     guard.scope().keep(name);
+//! }
+//! ```
+//! ```compile_fail,E0597
+//! # use allotrope_scope::Arena;
+//! let mut arena = Arena::new();
+//! let mut guard = arena.enter();
+//! {
+//!     let name = String::from("local");
+//!     guard.scope().keep(vec![&name]);
+//! }
+//! ```
+//! ```compile_fail,E0597
+//! # use allotrope_scope::Arena;
+//! let mut arena = Arena::new();
+//! arena.scope(|scope| {
+//!     let name = String::from("local");
+//!     scope.keep(vec![&name]);
+//! });
+//! ```
+//!
+//! They do not borrow each other, for one of them would be dropped first; values without drop glue
+//! may form any graph:
+//!
+//! ```
+//! # use allotrope_scope::Arena;
+//! # use std::cell::Cell;
+//! struct Node<'a>(Cell<Option<&'a Node<'a>>>);
+//!
+//! let mut arena = Arena::new();
+//! arena.scope(|scope| {
+//!     let one = &*scope.alloc(Node(Cell::new(None)));
+//!     let other = &*scope.alloc(Node(Cell::new(Some(one))));
+//!     one.0.set(Some(other));
+//!     assert!(one.0.get().unwrap().0.get().is_some());
+//! });
+//! ```
+//! ```compile_fail,E0521
+//! # use allotrope_scope::Arena;
+//! # use std::cell::Cell;
+//! struct Node<'a>(Cell<Option<&'a Node<'a>>>, String);
+//! impl Drop for Node<'_> {
+//!     fn drop(&mut self) {
+//!         println!("{}", self.0.get().unwrap().1);
+//!     }
+//! }
+//!
+//! let mut arena = Arena::new();
+//! arena.scope(|scope| {
+//!     let one = &*scope.keep(Node(Cell::new(None), "one".into()));
+//!     let other = &*scope.keep(Node(Cell::new(Some(one)), "other".into()));
+//!     one.0.set(Some(other));
+//! });
+//! ```
+//! ```compile_fail
+//! # use allotrope_scope::Arena;
+//! # use std::cell::Cell;
+//! struct Node<'a>(Cell<Option<&'a Node<'a>>>, String);
+//! impl Drop for Node<'_> {
+//!     fn drop(&mut self) {
+//!         println!("{}", self.0.get().unwrap().1);
+//!     }
+//! }
+//!
+//! let mut arena = Arena::new();
+//! let mut guard = arena.enter();
+//! let scope = guard.scope();
+//! let one = &*scope.keep(Node(Cell::new(None), "one".into()));
+//! let other = &*scope.keep(Node(Cell::new(Some(one)), "other".into()));
+//! one.0.set(Some(other));
+//! ```
+//!
+//! An arena keeps values for a time that nobody knows, and may be sent with them:
+//!
+//! ```
+//! # use allotrope_scope::Arena;
+//! let arena = Arena::new();
+//! arena.keep(String::from("owned"));
+//! std::thread::spawn(move || drop(arena)).join().unwrap();
+//! ```
+//! ```compile_fail,E0277
+//! # use allotrope_scope::Arena;
+//! let arena = Arena::new();
+//! arena.keep(std::rc::Rc::new(1));
+//! ```
+//! ```compile_fail,E0597
+//! # use allotrope_scope::Arena;
+//! let arena = Arena::new();
+//! let name = String::from("local");
+//! arena.keep(vec![&name]);
+//! ```
+//!
+//! # One thread
+//!
+//! ```
+//! # use allotrope_scope::Arena;
+//! let arena = Arena::new();
+//! std::thread::spawn(move || assert_eq!(*arena.alloc(1), 1)).join().unwrap();
+//! ```
+//! ```compile_fail,E0277
+//! # use allotrope_scope::Arena;
+//! let arena = Arena::new();
+//! std::thread::scope(|threads| {
+//!     threads.spawn(|| assert_eq!(*arena.alloc(1), 1));
+//! });
+//! ```
+//! ```compile_fail,E0277
+//! # use allotrope_scope::Arena;
+//! let mut arena = Arena::new();
+//! let guard = arena.enter();
+//! std::thread::scope(|threads| {
+//!     threads.spawn(move || drop(guard));
+//! });
+//! ```
+//!
+//! # Values that nobody would drop
+//!
+//! ```
+//! # use allotrope_scope::Arena;
+//! let arena = Arena::new();
+//! arena.alloc_slice_copy(&["one", "two"]);
+//! ```
+//! ```compile_fail,E0080
+//! # use allotrope_scope::Arena;
+//! let arena = Arena::new();
+//! arena.alloc_slice_fill_iter([String::from("one"), String::from("two")]);
+//! ```
