@@ -148,7 +148,7 @@ mod tests {
     fn blocks_of_any_size_meet_any_limit_of_the_address_space() {
         let last = (usize::MAX - MARGIN) & !(STEP - 1);
         for limit in [last, last - 8, last - 64, (last / 2 + 1) & !7, (last / 2 - MARGIN) & !7] {
-            for cursor in [limit, limit - 8, limit - 16, limit - 4096, limit / 2 & !7, 8] {
+            for cursor in [limit, limit - 8, limit - 16, limit - 4096, (limit / 2) & !7, 8] {
                 for shift in [0, 3, 4, 12, usize::BITS - 2, usize::BITS - 1] {
                     let align = 1 << shift;
                     let largest = (isize::MAX as usize + 1).saturating_sub(align);
@@ -185,7 +185,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(need(usize::MAX / 2 & !7, usize::MAX / 2 + 1), Some(usize::MAX - 15));
+        assert_eq!(need((usize::MAX / 2) & !7, usize::MAX / 2 + 1), Some(usize::MAX - 15));
     }
 
     #[test]

@@ -228,8 +228,8 @@ macro_rules! fallible_methods {
 
 /// Methods that hand out blocks: what `impl_allocator!` rests on.
 ///
-/// Two are not inline: containers that push keep their state in registers around a call that is
-/// rare, and do not where its fast path is among their own code.
+/// `grow` is not inline: containers that push keep their state in registers around a call that is rare,
+/// and do not where its fast path is among their own code.
 macro_rules! block_methods {
     () => {
         /// Allocates a block that fits `layout`. A size of 0 is served without touching memory.
@@ -237,9 +237,9 @@ macro_rules! block_methods {
         /// # Errors
         ///
         /// [`AllocError`] if the source has no more memory; nothing has changed then.
-        #[inline(never)]
+        #[inline(always)]
         pub fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
-            self.space().allocate(layout).map(|start| $crate::blocks::block(start, layout))
+            self.space().allocate(layout)
         }
 
         /// Like [`allocate`](Self::allocate), and all bytes of the block are zero.
@@ -282,8 +282,7 @@ macro_rules! block_methods {
             new: Layout,
         ) -> Result<NonNull<[u8]>, AllocError> {
             // SAFETY: as the caller promises.
-            let start = unsafe { self.space().grow(start, old, new) };
-            start.map(|start| $crate::blocks::block(start, new))
+            unsafe { self.space().grow(start, old, new) }
         }
 
         /// Like [`grow`](Self::grow), and the bytes beyond `old.size()` are zero.
@@ -325,8 +324,7 @@ macro_rules! block_methods {
             new: Layout,
         ) -> Result<NonNull<[u8]>, AllocError> {
             // SAFETY: as the caller promises.
-            let start = unsafe { self.space().shrink(start, old, new) };
-            start.map(|start| $crate::blocks::block(start, new))
+            unsafe { self.space().shrink(start, old, new) }
         }
     };
 }

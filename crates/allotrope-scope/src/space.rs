@@ -23,6 +23,7 @@ use core::ptr::NonNull;
 use allotrope_core::poison::unpoison;
 use allotrope_core::{AllocError, Source};
 
+use crate::blocks::block;
 use crate::chunk::ChunkRef;
 use crate::chunks::{Chunks, Found, poison_between};
 use crate::drop_list::{self, Node, Owner};
@@ -107,9 +108,9 @@ impl<S: Source> Space<S> {
 
     /// A block for any layout.
     #[inline(always)]
-    pub(crate) fn allocate(&self, layout: Layout) -> Result<NonNull<u8>, AllocError> {
+    pub(crate) fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
         match self.allocate_here(layout) {
-            Some(start) => Ok(start),
+            Some(start) => Ok(block(start, layout)),
             None => self.allocate_elsewhere(layout),
         }
     }
@@ -133,7 +134,7 @@ impl<S: Source> Space<S> {
     /// A block in another chunk than the current one, which has no room for it.
     #[cold]
     #[inline(never)]
-    pub(crate) fn allocate_elsewhere(&self, layout: Layout) -> Result<NonNull<u8>, AllocError> {
+    pub(crate) fn allocate_elsewhere(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
         let need = frontier::need(layout.size(), layout.align()).ok_or(AllocError)?;
         let (cursor, limit) = self.bounds();
         match self.chunks.find(need, limit - cursor)? {
@@ -144,7 +145,8 @@ impl<S: Source> Space<S> {
                 let (cursor, limit) = self.bounds();
                 let place =
                     frontier::place(Self::IS_LOW, cursor, limit, layout.size(), layout.align());
-                place.map(|place| self.take(place, layout.size())).ok_or(AllocError)
+                let start = place.map(|place| self.take(place, layout.size())).ok_or(AllocError)?;
+                Ok(block(start, layout))
             }
             Found::Own(chunk) => {
                 let cursor = chunk.start().addr().get();
@@ -156,7 +158,7 @@ impl<S: Source> Space<S> {
                 let start = start.ok_or(AllocError)?;
                 chunk.set_left(start);
                 unpoison(start, layout.size());
-                Ok(start)
+                Ok(block(start, layout))
             }
         }
     }
@@ -204,7 +206,7 @@ impl<S: Source> Space<S> {
         start: NonNull<u8>,
         old: Layout,
         new: Layout,
-    ) -> Result<NonNull<u8>, AllocError> {
+    ) -> Result<NonNull<[u8]>, AllocError> {
         if let Some(last) = self.last(start, old.size())
             && new.size() <= self.limit.get().addr().get() - last.addr().get()
             && is_aligned(last, new)
@@ -212,7 +214,7 @@ impl<S: Source> Space<S> {
             // SAFETY: the block is in the current chunk, and its extent ends at most at the limit.
             self.cursor.set(unsafe { last.add(extent(new.size())) });
             unpoison(last, new.size());
-            return Ok(last);
+            return Ok(block(last, new));
         }
         // SAFETY: as the caller promises.
         unsafe { self.grow_elsewhere(start, old, new) }
@@ -228,7 +230,7 @@ impl<S: Source> Space<S> {
         start: NonNull<u8>,
         old: Layout,
         new: Layout,
-    ) -> Result<NonNull<u8>, AllocError> {
+    ) -> Result<NonNull<[u8]>, AllocError> {
         if old.size() >= LEAST_OWN && new.align().max(STEP) <= S::REGION_ALIGN {
             let larger = Some(extent(new.size())).filter(|_| is_aligned(start, new));
             // SAFETY: the block's old place is not used any more (caller).
@@ -236,14 +238,14 @@ impl<S: Source> Space<S> {
             if let Some(chunk) = grown {
                 poison_between(chunk.left(), chunk.end());
                 unpoison(chunk.left(), new.size());
-                return Ok(chunk.left());
+                return Ok(block(chunk.left(), new));
             }
         }
         let block = self.allocate(new)?;
         // SAFETY: both blocks are at least as long as the old layout, and do not overlap; the old
         // one is done with (caller).
         unsafe {
-            block.copy_from_nonoverlapping(start, old.size());
+            block.cast::<u8>().copy_from_nonoverlapping(start, old.size());
             self.deallocate(start, old);
         }
         Ok(block)
@@ -260,13 +262,13 @@ impl<S: Source> Space<S> {
         start: NonNull<u8>,
         old: Layout,
         new: Layout,
-    ) -> Result<NonNull<u8>, AllocError> {
+    ) -> Result<NonNull<[u8]>, AllocError> {
         if !is_aligned(start, new) {
             let block = self.allocate(new)?;
             // SAFETY: the new block is shorter, and does not overlap the old one, which is done
             // with (caller).
             unsafe {
-                block.copy_from_nonoverlapping(start, new.size());
+                block.cast::<u8>().copy_from_nonoverlapping(start, new.size());
                 self.deallocate(start, old);
             }
             return Ok(block);
@@ -277,7 +279,7 @@ impl<S: Source> Space<S> {
             poison_between(end, self.cursor.get());
             self.cursor.set(end);
         }
-        Ok(start)
+        Ok(block(start, new))
     }
 
     /// Where the frontier is.
@@ -355,7 +357,7 @@ impl<S: Source> Space<S> {
     /// Makes room for `bytes` bytes of blocks.
     pub(crate) fn make_room(&self, bytes: usize) -> Result<(), AllocError> {
         let layout = Layout::from_size_align(bytes, STEP).map_err(|_| AllocError)?;
-        let start = self.allocate(layout)?;
+        let start = self.allocate(layout)?.cast();
         // SAFETY: allocated just now, and not used.
         unsafe { self.deallocate(start, layout) };
         Ok(())

@@ -71,7 +71,7 @@ struct Unfilled<'a, S: Source> {
 impl<'a, S: Source> Unfilled<'a, S> {
     #[inline(always)]
     fn new(space: &'a Space<S>, layout: Layout) -> Result<Self, AllocError> {
-        Ok(Self { space, start: space.allocate(layout)?, layout })
+        Ok(Self { space, start: space.allocate(layout)?.cast(), layout })
     }
 
     #[inline(always)]
@@ -178,7 +178,7 @@ impl<S: Source> Space<S> {
 
     #[inline(always)]
     pub(crate) fn try_copy_slice<T: Copy>(&self, slice: &[T]) -> Result<NonNull<[T]>, AllocError> {
-        Ok(fill_slice(self.allocate(Layout::for_value(slice))?, slice))
+        Ok(fill_slice(self.allocate(Layout::for_value(slice))?.cast(), slice))
     }
 
     /// As many values as `len`, from `make`, or fewer if it comes to an end before.
@@ -260,7 +260,7 @@ impl<S: Source> Text<'_, S> {
         let room = len.max(self.room.saturating_mul(2));
         let (old, new) = (layout_of(self.room)?, layout_of(room)?);
         // SAFETY: the block is ours, with this layout, or nothing with none.
-        self.start = unsafe { self.space.grow(self.start, old, new)? };
+        self.start = unsafe { self.space.grow(self.start, old, new)? }.cast();
         self.room = room;
         Ok(())
     }
@@ -271,7 +271,7 @@ impl<S: Source> Text<'_, S> {
             // SAFETY: the block is ours, with the first layout. It stays where it is, for its
             // alignment does not change.
             let shrunk = unsafe { self.space.shrink(self.start, old, new) };
-            debug_assert_eq!(shrunk, Ok(self.start));
+            debug_assert_eq!(shrunk, Ok(text));
         }
         mem::forget(self);
         text

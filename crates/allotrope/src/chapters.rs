@@ -8,3 +8,5 @@ pub mod compose {}
 
 #[doc = include_str!("../docs/lifetimes.md")]
 pub mod lifetimes {}
+#[doc = include_str!("../docs/scope.md")]
+pub mod scope {}
