@@ -8,5 +8,6 @@ pub mod compose {}
 
 #[doc = include_str!("../docs/lifetimes.md")]
 pub mod lifetimes {}
+
 #[doc = include_str!("../docs/scope.md")]
 pub mod scope {}
