@@ -44,15 +44,17 @@ fn deallocation_and_reuse() {
 #[test]
 fn merging_of_free_blocks() {
     with_heap(|heap| {
-        let blocks = [64; 3].map(|size| allocate(heap, size, 16));
+        // Longer than what may be parked until memory is short.
+        const SIZE: usize = 1024;
+        let blocks = [SIZE; 3].map(|size| allocate(heap, size, 16));
         let guard = allocate(heap, 16, 16);
         // Below, above, and then between two free blocks.
-        free(heap, blocks[0], 64, 16);
-        free(heap, blocks[2], 64, 16);
-        free(heap, blocks[1], 64, 16);
-        let merged = allocate(heap, 192, 16);
+        free(heap, blocks[0], SIZE, 16);
+        free(heap, blocks[2], SIZE, 16);
+        free(heap, blocks[1], SIZE, 16);
+        let merged = allocate(heap, 3 * SIZE, 16);
         assert_eq!(merged.cast::<u8>(), blocks[0].cast());
-        free(heap, merged, 192, 16);
+        free(heap, merged, 3 * SIZE, 16);
         free(heap, guard, 16, 16);
     });
 }

@@ -67,10 +67,76 @@ fn a_buffer_of_256_bytes_holds_240() {
     assert_eq!(heap.allocate(layout(1, 1)), Err(AllocError));
 }
 
+/// A buffer that is long enough for a tail, so that blocks are parked.
+fn long_buffer() -> Vec<MaybeUninit<u8>> {
+    vec![MaybeUninit::new(0xFF); 1 << 20]
+}
+
+#[test]
+fn what_is_parked_is_joined_before_a_request_fails() {
+    let mut bytes = long_buffer();
+    let heap = Local::new(BestFit::new(Buffer::new(&mut bytes)));
+    let block = heap.allocate(layout(1, 1)).unwrap();
+    // SAFETY: allocated just now.
+    unsafe { heap.deallocate(block.cast(), layout(1, 1)) };
+    let whole = heap.largest_free_block();
+    for _ in 0..2 {
+        let sizes = (1..=63).flat_map(|granules| [granules * 16; 2]);
+        let blocks: Vec<_> = sizes.map(|n| (heap.allocate(layout(n, 8)).unwrap(), n)).collect();
+        for (block, n) in blocks {
+            // SAFETY: allocated above with this layout.
+            unsafe { heap.deallocate(block.cast(), layout(n, 8)) };
+            assert_eq!(heap.check_invariants(), Ok(()));
+        }
+        assert_eq!(heap.copy_spans(&mut []), 1, "all that is free is one span");
+        assert_eq!((heap.bytes_used(), heap.bytes_free()), (0, whole));
+        assert_eq!(heap.largest_free_block(), whole);
+        let block = heap.allocate(layout(whole, 16)).unwrap();
+        assert_eq!(heap.check_invariants(), Ok(()));
+        // SAFETY: allocated above with this layout.
+        unsafe { heap.deallocate(block.cast(), layout(whole, 16)) };
+    }
+}
+
+#[test]
+fn what_a_buffer_held_before_means_nothing() {
+    let mut bytes = long_buffer();
+    let heap = Local::new(BestFit::new(Buffer::new(&mut bytes)));
+    let mut blocks = Vec::new();
+    for n in (1..).map_while(|n| (n < 4000).then_some(n * 37 % 4000 + 1)) {
+        let Ok(block) = heap.allocate(layout(n, 8)) else { break };
+        blocks.push((block, n));
+        if n % 3 == 0 {
+            let (block, n) = blocks.swap_remove(blocks.len() / 2);
+            // SAFETY: allocated above with this layout.
+            unsafe { heap.deallocate(block.cast(), layout(n, 8)) };
+        }
+        assert_eq!(heap.check_invariants(), Ok(()));
+    }
+    let used = blocks.iter().map(|(block, _)| block.len()).sum::<usize>();
+    assert_eq!(heap.bytes_used(), used);
+    assert!(used > 900_000, "{used}");
+}
+
+#[test]
+fn a_long_block_grows_over_a_parked_one() {
+    let mut bytes = long_buffer();
+    let heap = Local::new(BestFit::new(Buffer::new(&mut bytes)));
+    let [long, short, _guard] =
+        [4096, 512, 16].map(|n| heap.allocate(layout(n, 16)).unwrap().cast::<u8>());
+    // SAFETY: both were allocated with these layouts.
+    let grown = unsafe {
+        heap.deallocate(short, layout(512, 16));
+        heap.grow(long, layout(4096, 16), layout(4096 + 512, 16)).unwrap()
+    };
+    assert_eq!((grown.cast(), grown.len()), (long, 4096 + 512));
+    assert_eq!(heap.check_invariants(), Ok(()));
+}
+
 #[test]
 fn handles_are_as_large_as_documented() {
     let size = size_of::<BestFit<Buffer<'_>>>();
-    assert!((1900..2200).contains(&size), "{size}");
+    assert!((2200..2450).contains(&size), "{size}");
     assert!(size_of::<FixedSize<64, Buffer<'_>>>() <= 64);
     let size = size_of::<Segregated<OsPages>>();
     assert!((1300..1450).contains(&size), "{size}");

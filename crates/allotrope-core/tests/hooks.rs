@@ -41,7 +41,8 @@ fn best_fit_tells_of_blocks_regions_and_what_it_cuts_and_joins() {
     assert_eq!((first.layout, first.extent, first.address), (LAYOUT, 48, block.addr().get()));
     assert_eq!(recorder.kinds(), [Refill, Allocate, Split]);
 
-    let larger = Layout::new::<[u64; 50]>();
+    // Longer than what may be parked.
+    let larger = Layout::new::<[u64; 200]>();
     // SAFETY: allocated above with `LAYOUT`, and grown and freed once each.
     unsafe {
         let block = heap.grow(block.cast(), LAYOUT, larger).unwrap();

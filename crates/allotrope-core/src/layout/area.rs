@@ -1,7 +1,7 @@
 //! The geometry of a best-fit area: where in a region its header, its bitmap and its granules lie.
 //!
 //! ```text
-//! region  │ gap │ header │ edges: 1 bit per granule, and 2 │ gap │ granules …       │ rest │
+//! region  │ gap │ header │ edges: 1 bit per granule, and 1 │ gap │ granules …       │ rest │
 //!               ▲        ▲ multiple of 8                         ▲ multiple of 16
 //! ```
 //!
@@ -63,10 +63,10 @@ impl Geometry {
     }
 }
 
-/// How many bytes the bitmap of `granules` takes: a bit each, and one before and one after them,
-/// in whole words.
+/// How many bytes the bitmap of `granules` takes: a bit for the start of each, and one for the end
+/// of all, in whole words.
 pub(crate) const fn edges_size(granules: u32) -> usize {
-    (granules as usize + 2).div_ceil(BITS) * WORD
+    (granules as usize + 1).div_ceil(BITS) * WORD
 }
 
 #[cfg(test)]

@@ -32,11 +32,24 @@ pub(crate) const fn bin_of(granules: u32) -> u32 {
 
 #[inline(always)]
 const fn stepped_bin_of(granules: u32) -> u32 {
-    let exponent = u32::BITS - 1 - granules.leading_zeros();
-    // The leading one of `granules` adds STEPS to its next bits; the first term makes up for it.
-    (exponent - FIRST_STEPPED.ilog2()) * STEPS
-        + (FIRST_STEPPED - STEPS)
-        + (granules >> (exponent - STEP_BITS))
+    let exponent = exponent_of(granules);
+    // The leading one of `granules` adds STEPS to its next bits; the constant makes up for it.
+    (exponent * STEPS) + (granules >> (exponent - STEP_BITS))
+        - (FIRST_STEPPED.ilog2() * STEPS + STEPS - FIRST_STEPPED)
+}
+
+/// The position of the highest bit that is set; `granules` is not zero.
+#[inline(always)]
+const fn exponent_of(granules: u32) -> u32 {
+    // Not a subtraction: this is one instruction where the machine finds the bit itself.
+    granules.leading_zeros() ^ (u32::BITS - 1)
+}
+
+/// Are free blocks of `granules` and of `fewer` granules in one bin, which holds several sizes?
+/// `granules` is at least [`FIRST_STEPPED`], and `fewer` is less.
+#[inline(always)]
+pub(crate) const fn in_one_stepped_bin(granules: u32, fewer: u32) -> bool {
+    (granules ^ fewer) >> (exponent_of(granules) - STEP_BITS) == 0
 }
 
 /// The smallest size that belongs in `bin`.
@@ -50,7 +63,8 @@ pub(crate) const fn smallest_in(bin: u32) -> u64 {
     ((STEPS + step) as u64) << (FIRST_STEPPED.ilog2() - STEP_BITS + doubling)
 }
 
-/// Which bins hold blocks: a bit for each, in words, and a word with a bit for each word.
+/// Which bins hold blocks: a bit for each, in words, and a word with a bit for each word but the
+/// first, which is that of all bins of one size and looked at before the others.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BinMap {
     words: [u64; WORDS],
@@ -58,7 +72,7 @@ pub(crate) struct BinMap {
 }
 
 const WORDS: usize = BINS.div_ceil(64);
-const _: () = assert!(WORDS <= 64);
+const _: () = assert!(WORDS <= 64 && FIRST_STEPPED == 64);
 
 impl BinMap {
     /// A map of empty bins.
@@ -71,7 +85,9 @@ impl BinMap {
     pub(crate) const fn insert(&mut self, bin: u32) {
         let word = (bin / 64) as usize;
         self.words[word] |= 1 << (bin % 64);
-        self.summary |= 1 << word;
+        if bin >= FIRST_STEPPED {
+            self.summary |= 1 << word;
+        }
     }
 
     /// Notes that `bin` is empty.
@@ -79,9 +95,16 @@ impl BinMap {
     pub(crate) const fn remove(&mut self, bin: u32) {
         let word = (bin / 64) as usize;
         self.words[word] &= !(1 << (bin % 64));
-        if self.words[word] == 0 {
+        if bin >= FIRST_STEPPED && self.words[word] == 0 {
             self.summary &= !(1 << word);
         }
+    }
+
+    /// How far above `bin`, which is one of one size, the next bin of one size is that holds blocks.
+    #[inline(always)]
+    pub(crate) const fn next_exact(&self, bin: u32) -> Option<u32> {
+        let rest = self.words[0] >> bin;
+        if rest == 0 { None } else { Some(rest.trailing_zeros()) }
     }
 
     /// The first bin at or after `bin` that holds blocks.
@@ -106,10 +129,12 @@ impl BinMap {
 
     /// The last bin that holds blocks.
     pub(crate) const fn last(&self) -> Option<u32> {
-        if self.summary == 0 {
+        let mut word = 0;
+        if self.summary != 0 {
+            word = 63 - self.summary.leading_zeros();
+        } else if self.words[0] == 0 {
             return None;
         }
-        let word = 63 - self.summary.leading_zeros();
         Some(word * 64 + 63 - self.words[word as usize].leading_zeros())
     }
 
@@ -140,6 +165,29 @@ mod tests {
             assert_eq!(bin_of(smallest - 1), bin - 1);
         }
         assert_eq!(bin_of(MAX_GRANULES) as usize, BINS - 1);
+    }
+
+    #[test]
+    fn blocks_of_one_stepped_bin_are_known_without_their_bins() {
+        let all = if cfg!(miri) { 1 << 8 } else { 1 << 12 };
+        for granules in FIRST_STEPPED..all {
+            for fewer in 1..granules {
+                let same = bin_of(granules) == bin_of(fewer);
+                assert_eq!(in_one_stepped_bin(granules, fewer), same, "{granules} {fewer}");
+            }
+        }
+        assert!(in_one_stepped_bin(MAX_GRANULES, MAX_GRANULES - 1));
+        assert!(!in_one_stepped_bin(MAX_GRANULES, 1));
+    }
+
+    #[test]
+    fn exact_bins_are_found_by_their_distance() {
+        let mut map = BinMap::new();
+        map.insert(FIRST_STEPPED);
+        assert_eq!(map.next_exact(1), None);
+        map.insert(63);
+        map.insert(7);
+        assert_eq!([7, 8, 63].map(|bin| map.next_exact(bin)), [Some(0), Some(55), Some(0)]);
     }
 
     #[test]

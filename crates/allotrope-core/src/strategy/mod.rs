@@ -176,6 +176,7 @@ pub unsafe trait Strategy {
     /// As for [`deallocate`](Self::deallocate) with `old`, unless an error is returned; and `kept`
     /// is at most either size.
     #[doc(hidden)]
+    #[inline(always)]
     unsafe fn relocate(
         &mut self,
         start: NonNull<u8>,

@@ -3,7 +3,7 @@
 //! ```text
 //! region  │ header │ edges        │ granules                              │
 //!         │        │ committed │  │ used, free … │ free, never used │     │
-//!                                                ▲ clean            ▲     ▲
+//!                                                ▲ touched          ▲     ▲
 //!                                                          granules   capacity
 //! ```
 //!
@@ -13,9 +13,8 @@
 //! # Invariants
 //!
 //! 1. `granules <= capacity`; what lies below `granules`, and its edges, is committed.
-//! 2. Bytes of granules from `clean` on are zero, save for the last four of all, in which a free
-//!    block that ends there keeps its size. (Where the source's bytes are not known to be zero,
-//!    `clean` lies beyond all granules.)
+//! 2. If the source's bytes are zero, those of granules that were never touched are, save for the
+//!    last four of all, in which a free block that ends there keeps its size.
 
 use core::ptr::NonNull;
 
@@ -33,9 +32,17 @@ pub(super) struct Area {
     pub(super) space: Space<InBlock>,
     region: Option<Region>,
     geometry: Geometry,
-    clean: u32,
+    /// Were the region's bytes zero?
+    is_zero: bool,
     /// The area that was made before this one.
     pub(super) next: Option<NonNull<Area>>,
+}
+
+/// From which byte on a block is zero, save for its last four bytes, if [`clean`](Area::clean) was
+/// `clean` before it was taken.
+#[inline(always)]
+pub(super) fn known_zero(start: u32, size: u32, clean: u32) -> usize {
+    bytes_of(clean.clamp(start, start + size) - start)
 }
 
 impl Area {
@@ -46,7 +53,7 @@ impl Area {
             space: Space::new(nowhere, Edges::new(NonNull::dangling())),
             region: None,
             geometry: Geometry { header: 0, edges: 0, granules: 0, capacity: 0 },
-            clean: 0,
+            is_zero: false,
             next: None,
         }
     }
@@ -88,7 +95,7 @@ impl Area {
             space: Space::new(InBlock::new(granules), Edges::new(edges.cast())),
             region: None,
             geometry,
-            clean: if region.contents() == Contents::Zero { 0 } else { u32::MAX },
+            is_zero: region.contents() == Contents::Zero,
             next: None,
         })
     }
@@ -113,7 +120,7 @@ impl Area {
     pub(super) fn address(&self, granule: u32) -> NonNull<u8> {
         debug_assert!(granule <= self.space.granules());
         // SAFETY: the granule is in range, or its end.
-        unsafe { self.space.table.granule(granule) }
+        unsafe { self.space.table.place(granule) }
     }
 
     /// The first byte of granule 0.
@@ -151,7 +158,6 @@ impl Area {
     #[inline(always)]
     pub(super) fn allocate(&mut self, size: u32) -> Option<(u32, Run)> {
         let found = self.space.allocate(size)?;
-        self.note_use(found.start + size, found.end());
         Some((found.start, found))
     }
 
@@ -165,9 +171,7 @@ impl Area {
         if align == 1 {
             return self.allocate(size);
         }
-        let (start, found) = self.space.allocate_aligned(size, align, self.phase(), look)?;
-        self.note_use(start + size, found.end());
-        Some((start, found))
+        self.space.allocate_aligned(size, align, self.phase(), look)
     }
 
     /// Lengthens a block in place, and returns how far the area was clean before; see
@@ -176,6 +180,7 @@ impl Area {
     /// # Safety
     ///
     /// As for [`Space::grow`].
+    #[inline(always)]
     pub(super) unsafe fn grow(
         &mut self,
         source: &impl Source,
@@ -183,17 +188,39 @@ impl Area {
         old: u32,
         new: u32,
     ) -> Option<u32> {
-        let mut clean = self.clean;
+        // SAFETY: as the caller promises.
+        unsafe {
+            if self.space.may_grow(start, old) {
+                self.grow_slow(source, start, old, new)
+            } else {
+                None
+            }
+        }
+    }
+
+    /// [`grow`](Self::grow), where there may be room.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Space::grow`].
+    #[inline(never)]
+    unsafe fn grow_slow(
+        &mut self,
+        source: &impl Source,
+        start: u32,
+        old: u32,
+        new: u32,
+    ) -> Option<u32> {
+        let mut clean = self.clean();
         // SAFETY: as the caller promises.
         let mut rest = unsafe { self.space.grow(start, old, new) };
         if rest.is_none() && self.is_last(start + old) && self.extend(source, new - old, 1).is_ok()
         {
-            clean = self.clean;
+            clean = self.clean();
             // SAFETY: as above.
             rest = unsafe { self.space.grow(start, old, new) };
         }
-        self.note_use(start + new, rest?.end());
-        Some(clean)
+        rest.map(|_| clean)
     }
 
     /// Lengthens a block downwards, moves the first `kept` bytes of what it holds, and returns
@@ -215,31 +242,12 @@ impl Area {
         unsafe { self.address(all.start).copy_from(self.address(start), kept) };
         // SAFETY: the rest was free, or part of the block; around `all` nothing is free.
         unsafe { self.space.insert_rest(all, new) };
-        self.note_use(all.start + new, all.end());
         Some(all)
     }
 
     /// Is everything from granule `end` on free, so that more at the end would join it?
     fn is_last(&self, end: u32) -> bool {
-        let granules = self.space.granules();
-        // SAFETY: `end` is in range or one past it; an edge there starts a free block.
-        end == granules
-            || unsafe {
-                self.space.edges.is_edge(end) && end + self.space.table.size(end) == granules
-            }
-    }
-
-    /// How many granules at the end are free.
-    fn free_at_end(&self) -> u32 {
-        let granules = self.space.granules();
-        // SAFETY: the edge before the end is the last granule's, which ends a free block if set.
-        unsafe {
-            if granules > 0 && self.space.edges.ends_before(granules) {
-                self.space.table.size_ending_with(granules - 1)
-            } else {
-                0
-            }
-        }
+        end == self.space.granules() - self.space.free_at_end()
     }
 
     /// Commits more, so that at least `wanted` granules at the end are free: `growth` more, if
@@ -252,7 +260,7 @@ impl Area {
     ) -> Result<Run, AllocError> {
         let granules = self.space.granules();
         let room = self.geometry.capacity - granules;
-        let least = wanted.saturating_sub(self.free_at_end()).max(1);
+        let least = wanted.saturating_sub(self.space.free_at_end()).max(1);
         if least > room {
             return Err(AllocError);
         }
@@ -261,17 +269,12 @@ impl Area {
             Ok(()) => most,
             Err(_) => self.commit(source, least).map(|()| least)?,
         };
-        if self.clean == u32::MAX {
-            // SAFETY: the bitmap is committed as far, and ours.
-            unsafe { self.space.edges.wipe(granules, granules + by) };
-        }
-        // SAFETY: granules and edges are committed, nobody's, and the new edges are zero.
+        // SAFETY: granules and edges are committed, and nobody's.
         let run = unsafe { self.space.extend(by) };
         if run.start + 1 < granules {
             // SAFETY: the granule that was the last lies inside of `run` now.
             unsafe { self.space.table.wipe_end(granules - 1) };
         }
-        self.note_use(run.start, run.end());
         Ok(Run { start: granules, size: by })
     }
 
@@ -292,17 +295,10 @@ impl Area {
         }
     }
 
-    /// From which byte on a block is zero, save for its last four bytes, if
-    /// [`clean`](Self::clean) was `clean` before it was taken.
-    #[inline(always)]
-    pub(super) fn known_zero(&self, start: u32, size: u32, clean: u32) -> usize {
-        bytes_of(clean.clamp(start, start + size) - start)
-    }
-
     /// Granules from here on were never used, and are zero.
     #[inline(always)]
     pub(super) fn clean(&self) -> u32 {
-        self.clean
+        if self.is_zero { self.space.touched() } else { u32::MAX }
     }
 
     /// Gives back what is behind the pages inside of free blocks, as far as it was ever used: what
@@ -311,7 +307,7 @@ impl Area {
     pub(super) fn discard_free(&self, source: &impl Source) {
         let Some(region) = &self.region else { return };
         for run in self.space.free_runs() {
-            let (first, end) = (run.start + 1, (run.end() - 1).min(self.clean));
+            let (first, end) = (run.start + 1, (run.end() - 1).min(self.clean()));
             if first < end {
                 let granules = self.geometry.granules;
                 let range = granules + bytes_of(first)..granules + bytes_of(end);
@@ -324,15 +320,5 @@ impl Area {
     /// The region, to be released; the area has none any more.
     pub(super) fn take_region(&mut self) -> Option<Region> {
         self.region.take()
-    }
-
-    /// Notes that granules below `end` are used, and that the one at it is, too, if it lies below
-    /// `limit`: a free block's links are there.
-    #[inline(always)]
-    fn note_use(&mut self, end: u32, limit: u32) {
-        let touched = if end < limit { end + 1 } else { end };
-        if touched > self.clean {
-            self.clean = touched;
-        }
     }
 }

@@ -1,12 +1,19 @@
-//! The edges: one bit per granule that marks the first and the last granule of every free block.
+//! The edges: one bit per granule that says whether free memory begins or ends where it starts.
 //!
 //! ```text
-//! granules   │ used  │ free      │ used │free│ used       │
-//! edges     0│ 0   0 │ 1   0   1 │ 0  0 │ 1  │ 0   0   0  │0
+//! granules   │ used  │ free      │ used │free│ used       │ free   │
+//! edges      │0   0  │1   0   0  │1   0 │1   │1   0   0   │1   0   │1
 //! ```
 //!
-//! Bits are shifted by one: bit 0 and the bit after the last granule's stay zero, so that a block
-//! at either end has a neighbour that is not free, and nobody has to ask where the ends are.
+//! What lies before the first granule and behind the last counts as used. So a block's two ends
+//! turn over when it is taken and when it is freed, whatever its neighbours are; and a block in use
+//! has a free neighbour at that end where the bit is set.
+//!
+//! # Invariants
+//!
+//! 1. The words up to that of bit [`valid`](Edges::valid), and the word of the last bit, hold what
+//!    they say. All others may hold anything, and count as zero: nobody has used the granules
+//!    there. So a bitmap over memory of unknown contents is not wiped before it is used.
 
 use core::ptr::NonNull;
 
@@ -16,108 +23,129 @@ use crate::layout::area::{WORD, edges_size};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Edges {
     words: NonNull<u64>,
+    /// Bits up to this one hold what they say.
+    valid: u32,
+    /// The last bit: that behind the last granule.
+    last: u32,
 }
 
 impl Edges {
-    /// The bitmap at `words`: [`edges_size`] bytes for every
-    /// granule that is ever asked about.
+    /// The bitmap at `words`, [`edges_size`] bytes for every granule that is ever asked about; of
+    /// no granules yet.
     pub(super) const fn new(words: NonNull<u64>) -> Self {
-        Self { words }
+        Self { words, valid: 0, last: 0 }
     }
 
-    /// Is the granule before `granule` the last of a free block?
+    /// Up to which granule the bits hold what they say.
+    #[inline(always)]
+    pub(super) const fn valid(&self) -> u32 {
+        self.valid
+    }
+
+    /// Does free memory begin or end where `granule` starts?
     ///
     /// # Safety
     ///
-    /// `granule` is in the range of the bitmap.
+    /// `granule` is valid, or the last bit's.
     #[inline(always)]
-    pub(super) unsafe fn ends_before(self, granule: u32) -> bool {
-        // SAFETY: bit `granule` is that of the granule before it; bit 0 is nobody's.
-        unsafe { self.bit(granule) }
+    pub(super) unsafe fn is_edge(&self, granule: u32) -> bool {
+        let (word, mask) = position(granule);
+        // SAFETY: the word is in the bitmap (caller).
+        unsafe { self.words.add(word).read() & mask != 0 }
     }
 
-    /// Is `granule` the first or last of a free block?
+    /// Turns a bit over, and returns what it was.
     ///
     /// # Safety
     ///
-    /// `granule` is in the range of the bitmap, or one past it.
+    /// As for `is_edge`, and nobody else accesses the bitmap.
     #[inline(always)]
-    pub(super) unsafe fn is_edge(self, granule: u32) -> bool {
-        // SAFETY: the bitmap has a bit more than granules after the shift.
-        unsafe { self.bit(granule + 1) }
-    }
-
-    /// Marks `granule` as an edge.
-    ///
-    /// # Safety
-    ///
-    /// `granule` is in the range of the bitmap, and nobody else accesses the bitmap.
-    #[inline(always)]
-    pub(super) unsafe fn set(self, granule: u32) {
-        let (word, mask) = position(granule + 1);
+    pub(super) unsafe fn toggle(&mut self, granule: u32) -> bool {
+        debug_assert!(granule <= self.valid || granule == self.last, "an edge nobody wiped");
+        let (word, mask) = position(granule);
         // SAFETY: the word is in the bitmap (caller).
         unsafe {
             let word = self.words.add(word);
-            word.write(word.read() | mask);
+            let old = word.read();
+            word.write(old ^ mask);
+            old & mask != 0
         }
     }
 
-    /// Marks `granule` as no edge.
-    ///
-    /// # Safety
-    ///
-    /// As for `set`.
-    #[inline(always)]
-    pub(super) unsafe fn clear(self, granule: u32) {
-        let (word, mask) = position(granule + 1);
-        // SAFETY: the word is in the bitmap (caller).
-        unsafe {
-            let word = self.words.add(word);
-            word.write(word.read() & !mask);
-        }
-    }
-
-    /// The first edge at or after `from` and before `end`.
-    ///
-    /// # Safety
-    ///
-    /// `end` is in the range of the bitmap, or one past it.
-    pub(super) unsafe fn first_from(self, from: u32, end: u32) -> Option<u32> {
-        let mut bit = from + 1;
-        while bit <= end {
+    /// The first edge from `from` on that is valid; the last bit is not among them, unless it is.
+    pub(super) fn first_from(&self, from: u32) -> Option<u32> {
+        let mut bit = from;
+        while bit <= self.valid {
             let (word, mask) = position(bit);
-            // SAFETY: `bit <= end`, which has a bit.
+            // SAFETY: the bit is valid, so it is in the bitmap.
             let rest = unsafe { self.words.add(word).read() } & mask.wrapping_neg();
             if rest != 0 {
                 let found = word as u32 * 64 + rest.trailing_zeros();
-                return (found <= end).then(|| found - 1);
+                return (found <= self.valid).then_some(found);
             }
             bit = (word as u32 + 1).checked_mul(64)?;
         }
         None
     }
 
-    /// Clears what the bits for `granules` granules take, save for what those for `kept` of them
-    /// do. None are kept where `kept` is 0.
+    /// Makes the bits up to `granule` valid.
     ///
     /// # Safety
     ///
-    /// The bitmap has room for `granules`, and nobody else accesses it.
-    pub(super) unsafe fn wipe(self, kept: u32, granules: u32) {
-        let start = if kept == 0 { 0 } else { edges_size(kept) / WORD };
-        let end = edges_size(granules) / WORD;
-        // SAFETY: as many words are in the bitmap (caller), and `start <= end`.
-        unsafe { self.words.add(start).write_bytes(0, end - start) };
+    /// `granule` is at most the last bit's, and nobody else accesses the bitmap.
+    #[inline(always)]
+    pub(super) unsafe fn validate(&mut self, granule: u32) {
+        if granule > self.valid {
+            // SAFETY: as the caller promises.
+            unsafe { self.validate_slow(granule) };
+        }
     }
 
+    #[inline(never)]
+    unsafe fn validate_slow(&mut self, granule: u32) {
+        let (first, last) = (position(self.valid).0 + 1, position(self.last).0);
+        let end = (position(granule).0 + 1).min(last);
+        if first < end {
+            // SAFETY: the words lie below that of the last bit.
+            unsafe { self.words.add(first).write_bytes(0, end - first) };
+        }
+        self.valid = granule;
+    }
+
+    /// Makes room for more granules: the last bit is `granules` now. The bit that was the last is
+    /// the caller's to set right.
+    ///
     /// # Safety
     ///
-    /// `bit` is at most one above the number of granules.
-    #[inline(always)]
-    unsafe fn bit(self, bit: u32) -> bool {
-        let (word, mask) = position(bit);
-        // SAFETY: the word is in the bitmap (caller).
-        unsafe { self.words.add(word).read() & mask != 0 }
+    /// The bitmap has room for as many, which is more than before, and nobody else accesses it.
+    pub(super) unsafe fn extend(&mut self, granules: u32) {
+        let (word, _) = position(granules);
+        let is_first = self.last == 0;
+        // SAFETY: both words are in the bitmap (caller). One that is wiped held nothing that
+        // counted, for it is neither among the valid nor that of the last bit.
+        unsafe {
+            if is_first {
+                self.words.write(0);
+            }
+            if word > position(self.valid).0 && (is_first || word > position(self.last).0) {
+                self.words.add(word).write(0);
+            }
+        }
+        self.last = granules;
+    }
+
+    /// Clears all bits.
+    ///
+    /// # Safety
+    ///
+    /// Nobody else accesses the bitmap.
+    pub(super) unsafe fn clear(&mut self) {
+        let (words, (last, _)) = (edges_size(self.valid) / WORD, position(self.last));
+        // SAFETY: as many words are valid, and the last one is in the bitmap.
+        unsafe {
+            self.words.write_bytes(0, words);
+            self.words.add(last).write(0);
+        }
     }
 }
 

@@ -9,10 +9,14 @@
 //! | file | is about |
 //! |---|---|
 //! | `space.rs` | the algorithm: find, cut, coalesce, by granule numbers |
+//! | `lists.rs` | the free blocks by size, and which fits best |
+//! | `parked.rs` | freed blocks that wait for the next request of their size |
 //! | `table.rs` | where a free block keeps its size and links |
-//! | `edges.rs` | the bitmap of where free blocks begin and end |
+//! | `edges.rs` | the bitmap of where free memory begins and ends |
 //! | `area.rs` | one region, how much of it is committed and how much is known to be zero |
 //! | `areas.rs` | all regions of a strategy |
+//! | `taken.rs` | what is known of a block that was just taken |
+//! | `span.rs` | what users see of the memory |
 //! | `check.rs` | the invariants, checked |
 //!
 //! The layout arithmetic beneath is in [`layout`](crate::layout).
@@ -21,17 +25,24 @@ mod area;
 mod areas;
 mod check;
 mod edges;
+mod lists;
+mod parked;
 mod space;
+mod span;
 mod table;
+mod taken;
 
 use core::alloc::Layout;
 use core::fmt;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
-use area::Area;
+use area::{Area, known_zero};
 use areas::Areas;
-use space::{LOOK, LOOK_AT_ALL, Run};
+use lists::{LOOK, LOOK_AT_ALL};
+use space::Run;
+pub use span::Span;
+use taken::Taken;
 
 use super::{Broken, Strategy, dangling};
 use crate::AllocError;
@@ -48,11 +59,12 @@ use crate::source::{Source, release_clean};
 /// |---|---|
 /// | block | the request rounded up to 16 bytes; no other overhead |
 /// | bookkeeping in the region | one bit for every 16 bytes (1/128) and at most 40 bytes; in all regions but the first, its bins as well |
-/// | bookkeeping in the handle | the first region's bins: `size_of::<BestFit<Buffer>>()` is about 2 KiB |
+/// | bookkeeping in the handle | the first region's bins: `size_of::<BestFit<Buffer>>()` is about 2.4 KiB |
 /// | smallest buffer | 40 bytes serve a block of 16; a 256-byte buffer holds 240 if it is aligned to 8 |
 /// | region | at most 64 GiB; what comes after is a further region |
 /// | allocate | O(1) in a bin of one size (below 1 KiB); above, and at alignments above 16, looks at up to 4 free blocks of similar size (of each of a few sizes, if aligned), at all of them before it fails; one more try for each further region |
-/// | free | O(1): joins with free neighbours at once |
+/// | free | O(1): joins with free neighbours at once, unless the block is parked |
+/// | parked | up to one block of each size below 1 KiB waits unjoined for the next request of its size, while the free block at the region's end is 64 KiB long and an eighth of the region; all are joined before a request fails or asks the source for more |
 /// | grow, shrink | in place where the next block is free; a block that moves is copied |
 ///
 /// Blocks never move by themselves; moving the `BestFit` moves none of them. Dropping it releases
@@ -148,10 +160,16 @@ impl<S: Source, P: Policy, H: Hook> BestFit<S, P, H> {
     fn take_slow(&mut self, layout: Layout, size: u32) -> Result<Taken, AllocError> {
         let align = granules_of_align(layout.align()).ok_or(AllocError)?;
         self.take_held(size, align, LOOK)
+            .or_else(|| self.settle().then(|| self.take_held(size, align, LOOK)).flatten())
             .or_else(|| self.take_more(size, align).ok())
             // Before failing, all that there is: what happens to be aligned must be found.
             .or_else(|| self.take_held(size, align, LOOK_AT_ALL))
             .ok_or(AllocError)
+    }
+
+    /// Joins all parked blocks with their neighbours; true if there were any.
+    fn settle(&mut self) -> bool {
+        self.areas.iter_mut().filter_map(|area| area.space.settle().then_some(())).count() > 0
     }
 
     /// Takes an aligned block of what is free already.
@@ -218,6 +236,33 @@ impl<S: Source, P: Policy, H: Hook> BestFit<S, P, H> {
         }
     }
 
+    /// Frees a block that is not in the first area.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Strategy::deallocate`]; the block has `size` granules.
+    #[cold]
+    #[inline(never)]
+    unsafe fn deallocate_further(&mut self, start: NonNull<u8>, layout: Layout, size: u32) {
+        let Some((area, granule)) = self.areas.of(start) else { return };
+        // SAFETY: the block is in use, `size` granules long, and nobody needs it (caller).
+        let run = unsafe { area.space.free(start, Run { start: granule, size }) };
+        let free = area.address(run.start);
+        self.tell_freed(start, layout, free, run.size - size);
+    }
+
+    /// Tells the hook that a block was freed, and joined with `more` granules to one at `free`.
+    #[inline(always)]
+    fn tell_freed(&mut self, start: NonNull<u8>, layout: Layout, free: NonNull<u8>, more: u32) {
+        self.log.push(|| event(EventKind::Free, start, layout));
+        if more > 0 {
+            self.log.push(|| {
+                let size = extent(layout.size(), layout.align()).unwrap_or(0) + bytes_of(more);
+                Event::internal(EventKind::Coalesce, free.addr().get(), size)
+            });
+        }
+    }
+
     /// Lengthens a block where it is, if it can, and zeroes what was added, if `zeroed`.
     ///
     /// # Safety
@@ -232,7 +277,7 @@ impl<S: Source, P: Policy, H: Hook> BestFit<S, P, H> {
         zeroed: bool,
     ) -> Option<NonNull<[u8]>> {
         let (old_size, new_size) = (granules_for(old.size())?, granules_for(new.size())?);
-        if !start.addr().get().is_multiple_of(new.align()) {
+        if !is_aligned(start, new.align()) {
             return None;
         }
         let (area, granule) = self.areas.of(start)?;
@@ -248,7 +293,7 @@ impl<S: Source, P: Policy, H: Hook> BestFit<S, P, H> {
         }
         let block = NonNull::slice_from_raw_parts(area.address(granule), bytes_of(new_size));
         if zeroed {
-            let known = area.known_zero(granule, new_size, clean).max(old.size());
+            let known = known_zero(granule, new_size, clean).max(old.size());
             // SAFETY: the block is in use, and the caller's.
             unsafe { zero(block, old.size(), known) };
         }
@@ -258,13 +303,38 @@ impl<S: Source, P: Policy, H: Hook> BestFit<S, P, H> {
         Some(block)
     }
 
-    /// When nothing else is left: lengthens a block into what is free on both its sides, and moves
-    /// what it holds.
+    /// When there is no other block for what it holds: lengthens a block in place again, for what
+    /// was parked around it is settled now, or into what is free on both its sides.
+    ///
+    /// # Safety
+    ///
+    /// As for `grow_in_place`.
+    #[cold]
+    unsafe fn grow_at_last(
+        &mut self,
+        start: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+        zeroed: bool,
+    ) -> Result<NonNull<[u8]>, AllocError> {
+        // SAFETY: as the caller promises.
+        if let Some(block) = unsafe { self.grow_in_place(start, old, new, zeroed) } {
+            return Ok(block);
+        }
+        // SAFETY: as above.
+        let block = unsafe { self.grow_down(start, old, new) }?;
+        if zeroed {
+            // SAFETY: the block is in use, and the caller's.
+            unsafe { zero(block, old.size(), block.len()) };
+        }
+        Ok(block)
+    }
+
+    /// Lengthens a block into what is free on both its sides, and moves what it holds.
     ///
     /// # Safety
     ///
     /// As for [`Strategy::grow`], where `old.size()` is above zero.
-    #[cold]
     unsafe fn grow_down(
         &mut self,
         start: NonNull<u8>,
@@ -316,21 +386,22 @@ unsafe impl<S: Source, P: Policy, H: Hook> Strategy for BestFit<S, P, H> {
         let taken = self.take(layout, size)?;
         taken.tell(&mut self.log, layout, size);
         // SAFETY: the block is new, and nobody else has it.
-        unsafe { zero(taken.block(size), 0, taken.known_zero) };
+        unsafe { zero(taken.block(size), 0, known_zero(taken.granule, size, taken.clean)) };
         Ok(taken.block(size))
     }
 
     #[inline(always)]
     unsafe fn deallocate(&mut self, start: NonNull<u8>, layout: Layout) {
         let Some(size) = granules_for(layout.size()) else { return };
-        let Some((area, granule)) = self.areas.of(start) else { return };
+        let area = self.areas.first_mut();
+        let Some(granule) = area.granule_at(start) else {
+            // SAFETY: as the caller promises.
+            return unsafe { self.deallocate_further(start, layout, size) };
+        };
         // SAFETY: the block is in use, `size` granules long, and nobody needs it (caller).
-        let run = unsafe { area.space.free(granule, size) };
+        let run = unsafe { area.space.free(start, Run { start: granule, size }) };
         let free = area.address(run.start);
-        self.log.push(|| event(EventKind::Free, start, layout));
-        if run.size > size {
-            note(&mut self.log, EventKind::Coalesce, free, run.size);
-        }
+        self.tell_freed(start, layout, free, run.size - size);
     }
 
     #[inline]
@@ -349,7 +420,8 @@ unsafe impl<S: Source, P: Policy, H: Hook> Strategy for BestFit<S, P, H> {
         }
         // SAFETY: as the caller promises; the old size is the smaller.
         unsafe {
-            self.relocate(start, old, new, old.size()).or_else(|_| self.grow_down(start, old, new))
+            self.relocate(start, old, new, old.size())
+                .or_else(|_| self.grow_at_last(start, old, new, false))
         }
     }
 
@@ -368,10 +440,7 @@ unsafe impl<S: Source, P: Policy, H: Hook> Strategy for BestFit<S, P, H> {
         }
         let Ok(block) = self.allocate_zeroed(new) else {
             // SAFETY: as the caller promises.
-            let block = unsafe { self.grow_down(start, old, new) }?;
-            // SAFETY: the block is in use, and the caller's.
-            unsafe { zero(block, old.size(), block.len()) };
-            return Ok(block);
+            return unsafe { self.grow_at_last(start, old, new, true) };
         };
         // SAFETY: both blocks are in use, so they do not overlap, and the old one is no longer.
         unsafe { block.cast::<u8>().copy_from_nonoverlapping(start, old.size()) };
@@ -393,7 +462,7 @@ unsafe impl<S: Source, P: Policy, H: Hook> Strategy for BestFit<S, P, H> {
             unsafe { self.deallocate(start, old) };
             return Ok(dangling(new));
         };
-        if !start.addr().get().is_multiple_of(new.align()) {
+        if !is_aligned(start, new.align()) {
             // SAFETY: as the caller promises; the new size is the smaller.
             return unsafe { self.relocate(start, old, new, new.size()) };
         }
@@ -401,7 +470,10 @@ unsafe impl<S: Source, P: Policy, H: Hook> Strategy for BestFit<S, P, H> {
         let block = NonNull::slice_from_raw_parts(area.address(granule), bytes_of(new_size));
         if new_size < old_size {
             // SAFETY: the end of the block is in use, and nobody needs it any more (caller).
-            let run = unsafe { area.space.free(granule + new_size, old_size - new_size) };
+            let run = unsafe {
+                let end = Run { start: granule + new_size, size: old_size - new_size };
+                area.space.free(area.address(end.start), end)
+            };
             let rest = area.address(run.start);
             note(&mut self.log, EventKind::Split, rest, run.size);
         }
@@ -418,6 +490,7 @@ unsafe impl<S: Source, P: Policy, H: Hook> Strategy for BestFit<S, P, H> {
     }
 
     fn trim(&mut self) {
+        self.settle();
         while let Some(area) = self.areas.take_unused() {
             self.release(area);
         }
@@ -471,88 +544,6 @@ impl<S: Source, P: Policy, H: Hook> fmt::Debug for BestFit<S, P, H> {
     }
 }
 
-/// A run of memory that is all used or all free; see [`BestFit::spans`].
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Span {
-    /// Its first byte.
-    pub start: NonNull<u8>,
-    /// How many bytes it has.
-    pub size: usize,
-    /// Is it free?
-    pub is_free: bool,
-}
-
-impl Span {
-    fn all_of(area: &Area) -> impl Iterator<Item = Self> {
-        let end = Run { start: area.space.granules(), size: 0 };
-        let mut from = 0;
-        area.space
-            .free_runs()
-            .chain(core::iter::once(end))
-            .flat_map(move |free| {
-                let used = Run { start: from, size: free.start - from };
-                from = free.end();
-                [(used, false), (free, true)]
-            })
-            .filter(|(run, _)| run.size > 0)
-            .map(|(run, is_free)| Self {
-                start: area.address(run.start),
-                size: bytes_of(run.size),
-                is_free,
-            })
-    }
-}
-
-/// A block that was just taken.
-#[derive(Clone, Copy)]
-struct Taken {
-    start: NonNull<u8>,
-    /// The granules after it that stay free.
-    rest: u32,
-    /// From this byte of the block on, it is zero, save for its last four bytes.
-    known_zero: usize,
-}
-
-impl Taken {
-    fn aligned(area: &mut Area, size: u32, align: u32, look: u32) -> Option<Self> {
-        let clean = area.clean();
-        let (start, found) = area.allocate_aligned(size, align, look)?;
-        Some(Self::new(area, start, size, found, clean))
-    }
-
-    #[inline(always)]
-    fn unaligned(area: &mut Area, size: u32) -> Option<Self> {
-        let clean = area.clean();
-        let (start, found) = area.allocate(size)?;
-        Some(Self::new(area, start, size, found, clean))
-    }
-
-    #[inline(always)]
-    fn new(area: &Area, start: u32, size: u32, found: Run, clean: u32) -> Self {
-        Self {
-            start: area.address(start),
-            rest: found.end() - (start + size),
-            known_zero: area.known_zero(start, size, clean),
-        }
-    }
-
-    #[inline(always)]
-    fn block(self, size: u32) -> NonNull<[u8]> {
-        NonNull::slice_from_raw_parts(self.start, bytes_of(size))
-    }
-
-    #[inline(always)]
-    fn tell<H: Hook>(self, log: &mut Log<H>, layout: Layout, size: u32) {
-        log.push(|| event(EventKind::Allocate, self.start, layout));
-        if self.rest > 0 {
-            log.push(|| {
-                let rest = self.start.addr().get() + bytes_of(size);
-                Event::internal(EventKind::Split, rest, bytes_of(self.rest))
-            });
-        }
-    }
-}
-
 /// Zeroes a block from its byte `from` to `known`, and its last four bytes.
 ///
 /// # Safety
@@ -566,6 +557,12 @@ unsafe fn zero(block: NonNull<[u8]>, from: usize, known: usize) {
         start.add(from).write_bytes(0, known.saturating_sub(from));
         start.add(tail.max(from)).write_bytes(0, block.len() - tail.max(from));
     }
+}
+
+/// Is the block aligned as a layout, whose alignments are powers of two, wants it?
+#[inline(always)]
+fn is_aligned(start: NonNull<u8>, align: usize) -> bool {
+    start.addr().get() & (align - 1) == 0
 }
 
 fn event(kind: EventKind, start: NonNull<u8>, layout: Layout) -> Event {

@@ -1,27 +1,39 @@
 //! The best-fit algorithm over one range of granules.
 //!
 //! ```text
-//!  bins      heads ──▶ free block ◀──▶ free block ◀──▶ …      (links: `Table`)
-//!  map       which bins hold any                              (`BinMap`)
-//!  edges     where free blocks begin and end                  (`Edges`)
+//!  lists     free blocks by size                               (`Lists`)
+//!  edges     where free memory begins and ends                 (`Edges`)
+//!  parked    blocks that were freed and are not joined yet     (`Parked`)
+//!
+//!  granules  │ used │ free │ used │ parked │ used │ tail …     │
 //! ```
 //!
-//! *Find*: the first bin whose blocks are large enough; in a bin of several sizes the best of the
-//! first [`LOOK`] blocks. *Allocate*: cut the block from the free block's low end; the remainder
-//! stays free. *Free*: the edge before and the edge after say whether the neighbours are free;
-//! with those it is one block.
+//! *Allocate*: a parked block of the size, or else the free block that fits best, cut at its low
+//! end; the remainder stays free. *Free*: the block is parked, or else joined with the neighbours
+//! that the edges on both its sides tell of. The *tail* is the free block that ends where the space
+//! does, as long as it is an eighth of it: it is in no list, serves what nothing else can, and
+//! cutting it moves one number. Only while there is one are blocks parked.
 //!
 //! # Invariants
 //!
-//! 1. A granule is marked as an edge if and only if it is the first or the last of a free block.
-//! 2. The table holds the size and the links of every free block, and nothing of others.
+//! 1. An edge is set if and only if of the granules before and after it one is free. (Parked blocks
+//!    are not.)
+//! 2. The table holds the size and the links of every free block but the tail, and nothing of
+//!    others.
 //! 3. No two free blocks are neighbours.
-//! 4. Every free block is in the list of its bin, and nothing else is in any list.
-//! 5. The map has a bin's bit if and only if its list is not empty.
+//! 4. Every free block but the tail is in the list of its bin.
+//! 5. Granules from [`touched`](Space::touched) on were never used, and nothing was written to
+//!    them, save where a free block that ends with the last one keeps its size. Free blocks of less
+//!    than [`FIRST_STEPPED`] granules lie below it.
+
+mod grow;
+mod walk;
 
 use super::edges::Edges;
+use super::lists::Lists;
+use super::parked::Parked;
 use super::table::{NONE, Table};
-use crate::layout::bins::{BINS, BinMap, FIRST_STEPPED, bin_of};
+use crate::layout::bins::{FIRST_STEPPED, bin_of};
 use crate::layout::granule::padding;
 
 /// One range of granules, and the free blocks in it.
@@ -31,15 +43,14 @@ pub(super) struct Space<T> {
     pub(super) edges: Edges,
     /// How many granules there are, from granule 0 on.
     granules: u32,
-    map: BinMap,
-    heads: [u32; BINS],
+    /// Where the tail starts, or [`NONE`].
+    tail: u32,
+    pub(super) parked: Parked,
+    pub(super) lists: Lists,
 }
 
-/// How many blocks of one bin are looked at for the one that fits best.
-pub(super) const LOOK: u32 = 4;
-
-/// All blocks are looked at.
-pub(super) const LOOK_AT_ALL: u32 = u32::MAX;
+/// The fewest granules that are a tail, however small the space is: 64 KiB in blocks.
+const SHORTEST_TAIL: u32 = 4096;
 
 /// A free block, or a part of one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -49,6 +60,15 @@ pub(super) struct Run {
 }
 
 impl Run {
+    /// No block at all.
+    pub(super) const NOWHERE: Self = Self { start: NONE, size: 0 };
+
+    /// The run, unless it is [`NOWHERE`](Self::NOWHERE).
+    #[inline(always)]
+    const fn found(self) -> Option<Self> {
+        if self.start == NONE { None } else { Some(self) }
+    }
+
     #[inline(always)]
     pub(super) const fn end(self) -> u32 {
         self.start + self.size
@@ -60,7 +80,8 @@ impl<T: Table> Space<T> {
     ///
     /// Nothing is touched until then, so `table` and `edges` may dangle.
     pub(super) const fn new(table: T, edges: Edges) -> Self {
-        Self { table, edges, granules: 0, map: BinMap::new(), heads: [NONE; BINS] }
+        let (parked, lists) = (Parked::new(), Lists::new());
+        Self { table, edges, granules: 0, tail: NONE, parked, lists }
     }
 
     /// How many granules there are.
@@ -69,17 +90,37 @@ impl<T: Table> Space<T> {
         self.granules
     }
 
+    /// Granules from this one on were never used.
+    #[inline(always)]
+    pub(super) const fn touched(&self) -> u32 {
+        self.edges.valid()
+    }
+
     /// Adds `by` free granules at the end, and returns the free block that they are in.
     ///
     /// # Safety
     ///
-    /// The table and the edges reach as far, the new edges are zero, and the granules belong to
-    /// nobody else.
+    /// The table and the edges reach as far, and the granules belong to nobody else.
     pub(super) unsafe fn extend(&mut self, by: u32) -> Run {
-        let start = self.granules;
-        self.granules += by;
-        // SAFETY: the new granules are in range now, no part of a free block, and nobody's.
-        unsafe { self.free(start, by) }
+        let (old, new) = (self.granules, self.granules + by);
+        self.granules = new;
+        // SAFETY: the edges reach as far (caller). The tail, if there is one, ends with the last
+        // edge; else all below the new granules counts as touched, and they are nobody's, to join.
+        unsafe {
+            if self.tail != NONE {
+                self.edges.toggle(old);
+                self.edges.extend(new);
+                self.edges.toggle(new);
+                return Run { start: self.tail, size: new - self.tail };
+            }
+            self.edges.validate(old);
+            self.edges.extend(new);
+            let run = self.join(self.table.place(old), Run { start: old, size: by });
+            if run.size < FIRST_STEPPED {
+                self.edges.validate(new);
+            }
+            run
+        }
     }
 
     /// Forgets all blocks, so that everything is one free block.
@@ -88,15 +129,17 @@ impl<T: Table> Space<T> {
     ///
     /// Nobody accesses any block afterwards.
     pub(super) unsafe fn reset(&mut self) {
-        (self.map, self.heads) = (BinMap::new(), [NONE; BINS]);
-        let granules = self.granules;
-        if granules > 0 {
-            // SAFETY: the bitmap is ours, and has room for all granules.
-            unsafe { self.edges.wipe(0, granules) };
-            // SAFETY: the granules are ours alone (caller).
+        (self.lists, self.parked, self.tail) = (Lists::new(), Parked::new(), NONE);
+        let size = self.granules;
+        if size > 0 {
+            // SAFETY: the bitmap is ours, and so are all granules (caller).
             unsafe {
-                self.table.take(0, granules);
-                self.insert(Run { start: 0, size: granules });
+                self.edges.clear();
+                self.edges.toggle(0);
+                self.edges.toggle(size);
+                let place = self.table.place(0);
+                self.table.take(place, size);
+                self.link(place, Run { start: 0, size });
             }
         }
     }
@@ -105,10 +148,63 @@ impl<T: Table> Space<T> {
     /// The block is at its start.
     #[inline(always)]
     pub(super) fn allocate(&mut self, size: u32) -> Option<Run> {
-        let (found, bin) = self.find(size)?;
-        // SAFETY: it is free and at least `size` granules long.
-        unsafe { self.cut_front(found, bin, size) };
-        Some(found)
+        if size >= FIRST_STEPPED {
+            return self.allocate_large(size).found();
+        }
+        if let Some(start) = self.parked.take(size) {
+            // SAFETY: the block is in range, and ours until now.
+            unsafe { self.table.take(self.table.place(start), size) };
+            return Some(Run { start, size });
+        }
+        if let Some(start) = self.lists.pop(&self.table, size) {
+            // SAFETY: the block was free and in no list any more; it is in use now.
+            unsafe {
+                self.edges.toggle(start);
+                self.edges.toggle(start + size);
+                self.table.take(self.table.place(start), size);
+            }
+            return Some(Run { start, size });
+        }
+        self.allocate_longer(size)
+    }
+
+    /// [`allocate`](Self::allocate), where no block is exactly as long.
+    #[inline(always)]
+    fn allocate_longer(&mut self, size: u32) -> Option<Run> {
+        let Some(longer) = self.lists.next_exact(size) else {
+            return self.allocate_large(size).found();
+        };
+        // SAFETY: the block was free and is in no list any more. Its front is in use now; the rest
+        // is ours to link, and has no free neighbour, as the block had none (invariant 3).
+        let start = unsafe {
+            let start = self.lists.pop_first(&self.table, longer);
+            let place = self.table.place(start);
+            self.table.take(place, size);
+            self.link_small(
+                self.table.after(place, size),
+                Run { start: start + size, size: longer - size },
+            );
+            self.edges.toggle(start);
+            self.edges.toggle(start + size);
+            start
+        };
+        Some(Run { start, size: longer })
+    }
+
+    /// [`allocate`](Self::allocate) from a bin of several sizes, or from the tail; [`Run::NOWHERE`]
+    /// where there is none, which is returned in registers and an option is not.
+    #[inline(never)]
+    fn allocate_large(&mut self, size: u32) -> Run {
+        if let Some(block) = self.parked.take_unsettled() {
+            // SAFETY: the block was parked, so it is ours, and in use to all others.
+            unsafe { self.join(self.table.place(block.start), block) };
+        }
+        let Some(found) = self.lists.find(&self.table, size) else {
+            return self.cut_tail(0, size).unwrap_or(Run::NOWHERE);
+        };
+        // SAFETY: it is free, in its list, and at least `size` granules long.
+        unsafe { self.cut_front(found, size) };
+        found
     }
 
     /// Takes a block of `size` granules out whose address is a multiple of `align` granules, and
@@ -122,296 +218,108 @@ impl<T: Table> Space<T> {
         phase: u32,
         look: u32,
     ) -> Option<(u32, Run)> {
-        let found = match self.find_aligned(size, align, phase, look) {
-            Some(found) => found,
-            None => self.find(size.checked_add(align - 1)?)?.0,
+        let found = match self.lists.find_aligned(&self.table, size, align, phase, look) {
+            Some(found) => Some(found),
+            None => self.lists.find(&self.table, size.checked_add(align - 1)?),
         };
-        let start = found.start + padding(phase, found.start, align);
-        // SAFETY: `found` is free, and long enough wherever the aligned granule lies in it.
-        unsafe { self.cut(found, start, size) };
-        Some((start, found))
+        if let Some(found) = found {
+            let start = found.start + padding(phase, found.start, align);
+            // SAFETY: `found` is free, and long enough wherever the aligned granule lies in it.
+            unsafe { self.cut(found, start, size) };
+            return Some((start, found));
+        }
+        let before = if self.tail == NONE { 0 } else { padding(phase, self.tail, align) };
+        let found = self.cut_tail(before, size)?;
+        Some((found.start + before, found))
     }
 
-    /// Gives a block back, and returns the free block that it is part of now.
+    /// Gives a block back, and returns the free block that it is part of now, or itself where it
+    /// is parked. `place` is its place.
     ///
     /// # Safety
     ///
-    /// The `size` granules from `start` on are in range, no part of a free block, and the
-    /// caller's to give.
+    /// The granules of the block are in range, no part of a free block, and the caller's to give.
     #[inline(always)]
-    pub(super) unsafe fn free(&mut self, start: u32, size: u32) -> Run {
-        let mut run = Run { start, size };
-        debug_assert!(size > 0 && run.end() <= self.granules, "a block outside of its space");
-        // SAFETY: for all below: the granules of the run are in range (caller), so the one before
-        // it and the one after it have edges; where these are set, they end and start free blocks
-        // (invariant 1), whose sizes the table holds (invariant 2).
+    pub(super) unsafe fn free(&mut self, place: T::Place, block: Run) -> Run {
+        debug_assert!(block.size > 0 && block.end() <= self.granules, "a block outside its space");
+        // SAFETY: as the caller promises.
         unsafe {
-            debug_assert!(!self.edges.is_edge(start), "a block is freed twice");
-            debug_assert!(!self.edges.is_edge(start + size - 1), "a block is freed twice");
-            if self.edges.ends_before(start) {
-                let below = self.table.size_ending_with(start - 1);
-                run = Run { start: start - below, size: size + below };
-                self.unlink(Run { start: run.start, size: below }, bin_of(below));
-                if below > 1 {
-                    self.edges.clear(start - 1);
-                }
-            } else {
-                self.edges.set(start);
+            if self.parked.park(block) {
+                self.table.hide(place, block.size);
+                return block;
             }
-            if self.edges.is_edge(start + size) {
-                let above = self.table.size(start + size);
-                self.unlink(Run { start: start + size, size: above }, bin_of(above));
+            self.join(place, block)
+        }
+    }
+
+    /// Joins a block with its free neighbours, and returns what it is part of now.
+    ///
+    /// # Safety
+    ///
+    /// As for `free`.
+    #[inline(always)]
+    unsafe fn join(&mut self, mut place: T::Place, block: Run) -> Run {
+        let (end, mut run) = (block.end(), block);
+        // SAFETY: for all below: the granules of the block are in range (caller), so both its ends
+        // have edges; where these were set, they end and start free blocks (invariant 1), whose
+        // sizes the table holds (invariant 2), unless it is the tail, which only starts.
+        unsafe {
+            let end_place = self.table.after(place, block.size);
+            let is_below_free = self.edges.toggle(block.start);
+            let is_above_free = self.edges.toggle(end);
+            if is_below_free {
+                let below = self.table.size_before(place);
+                place = self.table.before(place, below);
+                run = Run { start: run.start - below, size: run.size + below };
+                self.unlink(place, Run { start: run.start, size: below });
+            }
+            if is_above_free {
+                if end == self.tail {
+                    self.table.hide(place, run.size);
+                    self.tail = run.start;
+                    return Run { start: run.start, size: self.granules - run.start };
+                }
+                let above = self.table.size(end_place);
+                self.unlink(end_place, Run { start: end, size: above });
                 run.size += above;
-                if above > 1 {
-                    self.edges.clear(start + size);
-                }
-            } else {
-                self.edges.set(start + size - 1);
             }
-            self.link(run, bin_of(run.size));
+            self.link(place, run);
         }
         run
     }
 
-    /// Lengthens a block from `old` to `new` granules in place, if the block after it is free and
-    /// long enough; then returns how the free block is now, or an empty one.
-    ///
-    /// # Safety
-    ///
-    /// The `old` granules from `start` on are a block in use, and `new` is more.
-    pub(super) unsafe fn grow(&mut self, start: u32, old: u32, new: u32) -> Option<Run> {
-        let end = start + old;
-        // SAFETY: `end` is in range or one past it; if it is an edge, a free block starts there.
-        unsafe {
-            if !self.edges.is_edge(end) {
-                return None;
-            }
-            let above = Run { start: end, size: self.table.size(end) };
-            let wanted = new - old;
-            if above.size < wanted {
-                return None;
-            }
-            self.cut_front(above, bin_of(above.size), wanted);
-            Some(Run { start: end + wanted, size: above.size - wanted })
+    /// Joins all parked blocks with their neighbours; true if there were any.
+    pub(super) fn settle(&mut self) -> bool {
+        let mut is_any = false;
+        while let Some(block) = self.parked.take_any() {
+            // SAFETY: the block was parked, so it is ours, and in use to all others.
+            unsafe { self.join(self.table.place(block.start), block) };
+            is_any = true;
         }
-    }
-
-    /// Lengthens a block from `old` to `new` granules by as much of the free blocks on both its
-    /// sides as it takes, and returns where it starts now: below `start`. What it holds is the
-    /// caller's to move, to where it starts now.
-    ///
-    /// # Safety
-    ///
-    /// As for `grow`.
-    pub(super) unsafe fn grow_down(&mut self, start: u32, old: u32, new: u32) -> Option<Run> {
-        // SAFETY: as in `free`.
-        unsafe {
-            if !self.edges.ends_before(start) {
-                return None;
-            }
-            let below = self.table.size_ending_with(start - 1);
-            let end = start + old;
-            let above = if self.edges.is_edge(end) { self.table.size(end) } else { 0 };
-            let all = Run { start: start - below, size: below + old + above };
-            if all.size < new {
-                return None;
-            }
-            self.remove(Run { start: all.start, size: below });
-            self.table.take(all.start, below);
-            if above > 0 {
-                self.remove(Run { start: end, size: above });
-                self.table.take(end, above);
-            }
-            Some(all)
-        }
-    }
-
-    /// Inserts what is left of `all` after its first `size` granules were taken.
-    ///
-    /// # Safety
-    ///
-    /// The granules of the rest are in range, the caller's to give, and no neighbour is free.
-    pub(super) unsafe fn insert_rest(&mut self, all: Run, size: u32) {
-        if all.size > size {
-            // SAFETY: as the caller promises.
-            unsafe { self.insert(Run { start: all.start + size, size: all.size - size }) };
-        }
-    }
-
-    /// The size of the largest free block.
-    pub(super) fn largest(&self) -> u32 {
-        let Some(bin) = self.map.last() else { return 0 };
-        self.list(bin).map(|run| run.size).max().unwrap_or(0)
-    }
-
-    /// The free blocks of a bin.
-    pub(super) fn list(&self, bin: u32) -> impl Iterator<Item = Run> {
-        let mut block = self.head(bin);
-        core::iter::from_fn(move || {
-            if block == NONE {
-                return None;
-            }
-            // SAFETY: only free blocks are in lists (invariant 4), and the table holds them.
-            let run = Run { start: block, size: unsafe { self.table.size(block) } };
-            // SAFETY: as above.
-            block = unsafe { self.table.next(block) };
-            Some(run)
-        })
-    }
-
-    /// The free blocks in address order.
-    pub(super) fn free_runs(&self) -> impl Iterator<Item = Run> {
-        let mut from = 0;
-        core::iter::from_fn(move || {
-            // SAFETY: `granules` is one past the range.
-            let start = unsafe { self.edges.first_from(from, self.granules) }?;
-            // SAFETY: coming from below, or from the end of a free block, the first edge met is
-            // the first granule of a free block (invariant 1).
-            let run = Run { start, size: unsafe { self.table.size(start) } };
-            from = run.end();
-            Some(run)
-        })
-    }
-
-    /// How many granules are free.
-    pub(super) fn free_granules(&self) -> u32 {
-        self.free_runs().map(|run| run.size).sum()
-    }
-
-    /// Is the bin marked as one that holds blocks? For checks.
-    pub(super) fn is_marked(&self, bin: u32) -> bool {
-        self.map.contains(bin)
-    }
-
-    /// The free block that fits `size` granules best, among those looked at, and its bin.
-    #[inline(always)]
-    fn find(&self, size: u32) -> Option<(Run, u32)> {
-        let bin = bin_of(size);
-        if bin >= FIRST_STEPPED {
-            return self.find_stepped(bin, size);
-        }
-        let found = self.map.first_from(bin)?;
-        if found >= FIRST_STEPPED {
-            return self.first_of(found, size);
-        }
-        // All blocks of such a bin are as long as its number.
-        Some((Run { start: self.head(found), size: found }, found))
-    }
-
-    /// The best block of a bin in which all are large enough: often there is but one.
-    #[inline(always)]
-    fn first_of(&self, bin: u32, size: u32) -> Option<(Run, u32)> {
-        let start = self.head(bin);
-        // SAFETY: the bin is not empty, so its first block is a free one (invariant 4).
-        let (only, run) = unsafe {
-            (self.table.next(start) == NONE, Run { start, size: self.table.size(start) })
-        };
-        if only { Some((run, bin)) } else { self.best_of(bin, size, LOOK) }
-    }
-
-    /// [`find`](Self::find) where bins hold several sizes: in the bin of `size` some blocks are too
-    /// short, in all above none is.
-    #[inline(never)]
-    fn find_stepped(&self, bin: u32, size: u32) -> Option<(Run, u32)> {
-        if self.map.contains(bin)
-            && let Some(best) = self.best_of(bin, size, LOOK)
-        {
-            return Some(best);
-        }
-        match self.map.first_from(bin + 1) {
-            Some(above) => self.best_of(above, size, LOOK),
-            // Before failing, all of the bin: what is there must be found.
-            None => self.best_of(bin, size, LOOK_AT_ALL),
-        }
-    }
-
-    /// The shortest block of at least `size` granules among the first `look` of a bin.
-    #[inline(never)]
-    fn best_of(&self, bin: u32, size: u32, look: u32) -> Option<(Run, u32)> {
-        let mut best = Run { start: NONE, size: u32::MAX };
-        for run in self.list(bin).take(look as usize) {
-            if run.size >= size && run.size < best.size {
-                best = run;
-                if run.size == size {
-                    break;
-                }
-            }
-        }
-        if best.start == NONE { None } else { Some((best, bin)) }
-    }
-
-    /// A free block in which an aligned block of `size` granules happens to have room, among some
-    /// of those that are not long enough to have it anyway.
-    fn find_aligned(&self, size: u32, align: u32, phase: u32, look: u32) -> Option<Run> {
-        let fits = |run: &Run| {
-            let start = padding(phase, run.start, align);
-            start < run.size && run.size - start >= size
-        };
-        let mut looked = 0;
-        let mut bin = self.map.first_from(bin_of(size))?;
-        while looked < look && bin <= bin_of(size.saturating_add(align - 1)) {
-            if let Some(run) =
-                self.list(bin).take(look as usize).inspect(|_| looked += 1).find(fits)
-            {
-                return Some(run);
-            }
-            bin = self.map.first_from(bin + 1)?;
-        }
-        None
+        is_any
     }
 
     /// Takes the first `size` granules out of a free block; what is left after them stays free.
     ///
     /// # Safety
     ///
-    /// `run` is a free block of at least `size` granules, and `bin` its bin.
+    /// `run` is a free block of at least `size` granules, and in its list.
     #[inline(always)]
-    unsafe fn cut_front(&mut self, run: Run, bin: u32, size: u32) {
+    unsafe fn cut_front(&mut self, run: Run, size: u32) {
+        self.touch(run, size);
         let rest = Run { start: run.start + size, size: run.size - size };
         // SAFETY: the run is a free block (caller), and the rest of it ours to link. Its
         // neighbours are not free: the run's are not (invariant 3), and the block is in use.
         unsafe {
-            self.edges.clear(run.start);
+            self.edges.toggle(run.start);
+            self.edges.toggle(rest.start);
+            let place = self.table.place(run.start);
+            self.table.take(place, size);
             if rest.size == 0 {
-                self.edges.clear(run.end() - 1);
-                self.unlink(run, bin);
-                self.table.take(run.start, run.size);
-                return;
-            }
-            // The last granule stays an edge.
-            self.edges.set(rest.start);
-            let rest_bin = bin_of(rest.size);
-            if rest_bin == bin {
-                self.replace(run, rest, bin);
-            } else {
-                self.unlink(run, bin);
-                self.table.take(run.start, run.size);
-                self.link(rest, rest_bin);
-            }
-        }
-    }
-
-    /// Puts the rest of a free block, which is of the same bin, in its place in the list.
-    ///
-    /// # Safety
-    ///
-    /// `run` is a free block in `bin`, and `rest`, which is of the same bin, its end.
-    #[inline(always)]
-    unsafe fn replace(&mut self, run: Run, rest: Run, bin: u32) {
-        // SAFETY: as in `unlink` and `link`.
-        unsafe {
-            let (next, prev) = (self.table.next(run.start), self.table.prev(run.start));
-            self.table.take(run.start, run.size);
-            self.table.put(rest.start, rest.size);
-            self.table.set_next(rest.start, next);
-            self.table.set_prev(rest.start, prev);
-            if next != NONE {
-                self.table.set_prev(next, rest.start);
-            }
-            if prev != NONE {
-                self.table.set_next(prev, rest.start);
-            } else {
-                self.set_head(bin, rest.start);
+                self.unlink(place, run);
+            } else if !self.lists.replace(&mut self.table, place, run, rest) {
+                self.unlink(place, run);
+                self.link(self.table.after(place, size), rest);
             }
         }
     }
@@ -421,112 +329,201 @@ impl<T: Table> Space<T> {
     ///
     /// # Safety
     ///
-    /// `run` is a free block that the granules lie in.
+    /// `run` is a free block that the granules lie in, and in its list.
     unsafe fn cut(&mut self, run: Run, start: u32, size: u32) {
         let before = start - run.start;
         let after = run.size - before - size;
+        self.touch(run, before + size);
         // SAFETY: as in `cut_front`.
         unsafe {
-            self.remove(run);
-            self.table.take(run.start, run.size);
+            let place = self.table.place(run.start);
+            self.unlink(place, run);
+            self.edges.toggle(start + size);
             if before > 0 {
-                self.insert(Run { start: run.start, size: before });
+                self.edges.toggle(start);
+                self.link(place, Run { start: run.start, size: before });
+            } else {
+                self.edges.toggle(run.start);
             }
+            self.table.take(self.table.place(start), size);
             if after > 0 {
-                self.insert(Run { start: start + size, size: after });
+                let rest = Run { start: start + size, size: after };
+                self.link(self.table.place(rest.start), rest);
             }
         }
     }
 
-    /// Makes a run of granules a free block.
-    ///
-    /// # Safety
-    ///
-    /// The granules are in range and ours, and neither neighbour is free.
-    unsafe fn insert(&mut self, run: Run) {
-        // SAFETY: as the caller promises.
-        unsafe {
-            self.edges.set(run.start);
-            self.edges.set(run.end() - 1);
-            self.link(run, bin_of(run.size));
-        }
-    }
-
-    /// Makes a free block a run of granules that are nobody's.
-    ///
-    /// # Safety
-    ///
-    /// `run` is a free block.
-    unsafe fn remove(&mut self, run: Run) {
-        // SAFETY: as the caller promises.
-        unsafe {
-            self.unlink(run, bin_of(run.size));
-            self.edges.clear(run.start);
-            self.edges.clear(run.end() - 1);
-        }
-    }
-
-    /// Puts a run of granules, whose edges are the caller's care, in the table and in its bin.
-    ///
-    /// # Safety
-    ///
-    /// The granules are in range and ours, and `bin` is the bin of their number.
+    /// Takes `size` granules out of the tail, and leaves `before` granules before them free;
+    /// returns what the tail was.
     #[inline(always)]
-    unsafe fn link(&mut self, run: Run, bin: u32) {
-        let head = self.head(bin);
-        // SAFETY: the granules are ours (caller), and `head` is a free block (invariant 4).
-        unsafe {
-            self.table.put(run.start, run.size);
-            self.table.set_next(run.start, head);
-            self.table.set_prev(run.start, NONE);
-            if head == NONE {
-                self.map.insert(bin);
-            } else {
-                self.table.set_prev(head, run.start);
-            }
+    fn cut_tail(&mut self, before: u32, size: u32) -> Option<Run> {
+        if self.tail == NONE {
+            return None;
         }
-        self.set_head(bin, run.start);
-    }
-
-    /// Takes a free block, whose edges are the caller's care, out of its bin.
-    ///
-    /// # Safety
-    ///
-    /// `run` is a free block, and `bin` its bin.
-    #[inline(always)]
-    unsafe fn unlink(&mut self, run: Run, bin: u32) {
-        // SAFETY: the run is a free block (caller), and so are those it is linked to
-        // (invariant 4).
+        let run = Run { start: self.tail, size: self.granules - self.tail };
+        let taken = before.checked_add(size).filter(|&taken| taken <= run.size)?;
+        let rest = Run { start: run.start + taken, size: run.size - taken };
+        let is_tail = rest.size >= self.shortest_tail();
+        // SAFETY: the granules lie in the tail, which is free; its neighbour before is not
+        // (invariant 3), and the block behind `before` is in use.
         unsafe {
-            let (next, prev) = (self.table.next(run.start), self.table.prev(run.start));
-            if next != NONE {
-                self.table.set_prev(next, prev);
-            }
-            if prev != NONE {
-                self.table.set_next(prev, next);
+            if is_tail {
+                self.edges.validate(rest.start);
             } else {
-                self.set_head(bin, next);
-                if next == NONE {
-                    self.map.remove(bin);
+                self.touch(run, taken);
+            }
+            // Where the tail started, free memory still does if any is left before the block.
+            self.edges.toggle(run.start + before);
+            self.edges.toggle(rest.start);
+            let place = self.table.place(run.start);
+            if before > 0 {
+                self.link(place, Run { start: run.start, size: before });
+            }
+            self.table.take(self.table.after(place, before), size);
+            if is_tail {
+                self.tail = rest.start;
+            } else {
+                self.tail = NONE;
+                self.parked.end();
+                if rest.size > 0 {
+                    self.link(self.table.place(rest.start), rest);
                 }
             }
         }
+        Some(run)
     }
 
-    /// The first block of a bin.
-    #[inline(always)]
-    fn head(&self, bin: u32) -> u32 {
-        debug_assert!((bin as usize) < BINS);
-        // SAFETY: bins come from `bin_of`, which stays below `BINS` for every size that a block
-        // can have (tested: it is monotone, and `BINS` is one above the largest size's), or from
-        // the map, which has bits for bins of blocks only (invariant 5).
-        unsafe { *self.heads.get_unchecked(bin as usize) }
+    /// The fewest granules at the end that are a tail.
+    const fn shortest_tail(&self) -> u32 {
+        let share = self.granules / 8;
+        if share > SHORTEST_TAIL { share } else { SHORTEST_TAIL }
     }
 
+    /// Makes the tail, if there is one, a free block like all others.
+    #[inline(never)]
+    fn end_tail(&mut self) {
+        if self.tail == NONE {
+            return;
+        }
+        let run = Run { start: self.tail, size: self.granules - self.tail };
+        self.tail = NONE;
+        self.parked.end();
+        self.touch(run, 0);
+        // SAFETY: the granules of the tail are free, so ours, and in no list.
+        unsafe {
+            let place = self.table.place(run.start);
+            self.table.put(place, run.size);
+            self.lists.link(&mut self.table, place, run.start, bin_of(run.size));
+        }
+    }
+
+    /// Notes that `size` granules at the start of a run are used, and that a free block will start
+    /// behind them.
     #[inline(always)]
-    fn set_head(&mut self, bin: u32, block: u32) {
-        debug_assert!((bin as usize) < BINS);
-        // SAFETY: as in `head`.
-        unsafe { *self.heads.get_unchecked_mut(bin as usize) = block };
+    fn touch(&mut self, run: Run, size: u32) {
+        let rest = run.size - size;
+        let touched = match rest {
+            0..FIRST_STEPPED => run.end(),
+            _ => run.start + size + 1,
+        };
+        // SAFETY: the run lies in the space.
+        unsafe { self.edges.validate(touched) };
+    }
+
+    /// Makes a free block, whose edges are not set, a run of granules that are nobody's.
+    ///
+    /// # Safety
+    ///
+    /// `run` is a free block, in its list.
+    unsafe fn remove(&mut self, run: Run) {
+        // SAFETY: as the caller promises.
+        unsafe {
+            let place = self.table.place(run.start);
+            self.unlink(place, run);
+            self.edges.toggle(run.start);
+            self.edges.toggle(run.end());
+            self.table.take(place, run.size);
+        }
+    }
+
+    /// Puts a run of granules, whose edges are the caller's care, in the table and in its list; or
+    /// makes it the tail.
+    ///
+    /// # Safety
+    ///
+    /// The granules are in range and ours, and `place` is the place of the first.
+    #[inline(always)]
+    unsafe fn link(&mut self, place: T::Place, run: Run) {
+        // SAFETY: as the caller promises.
+        unsafe {
+            if run.size < FIRST_STEPPED {
+                self.link_small(place, run);
+            } else {
+                self.link_large(place, run);
+            }
+        }
+    }
+
+    /// [`link`](Self::link) in a bin of one size.
+    ///
+    /// # Safety
+    ///
+    /// As for `link`, and the run is shorter than [`FIRST_STEPPED`].
+    #[inline(always)]
+    unsafe fn link_small(&mut self, place: T::Place, run: Run) {
+        // SAFETY: as the caller promises.
+        unsafe {
+            self.table.put(place, run.size);
+            self.lists.link(&mut self.table, place, run.start, run.size);
+        }
+    }
+
+    /// [`link`](Self::link) in a bin of several sizes, or as the tail.
+    ///
+    /// # Safety
+    ///
+    /// As for `link`, and the run is not shorter than [`FIRST_STEPPED`].
+    #[inline(never)]
+    unsafe fn link_large(&mut self, place: T::Place, run: Run) {
+        // SAFETY: as the caller promises.
+        unsafe {
+            if run.end() == self.granules && run.size >= self.shortest_tail() {
+                self.table.hide(place, run.size);
+                self.tail = run.start;
+                self.parked.begin();
+                return;
+            }
+            self.touch(run, 0);
+            self.table.put(place, run.size);
+            self.lists.link(&mut self.table, place, run.start, bin_of(run.size));
+        }
+    }
+
+    /// Takes a free block, whose edges are the caller's care, out of its list.
+    ///
+    /// # Safety
+    ///
+    /// `run` is a free block, in its list, and `place` the place of its first granule.
+    #[inline(always)]
+    unsafe fn unlink(&mut self, place: T::Place, run: Run) {
+        // SAFETY: as the caller promises.
+        unsafe {
+            if run.size < FIRST_STEPPED {
+                self.lists.unlink(&mut self.table, place, run.start, run.size);
+            } else {
+                self.unlink_large(place, run);
+            }
+        }
+    }
+
+    /// [`unlink`](Self::unlink) from a bin of several sizes.
+    ///
+    /// # Safety
+    ///
+    /// As for `unlink`.
+    #[inline(never)]
+    unsafe fn unlink_large(&mut self, place: T::Place, run: Run) {
+        // SAFETY: as the caller promises.
+        unsafe { self.lists.unlink(&mut self.table, place, run.start, bin_of(run.size)) };
     }
 }

@@ -16,74 +16,105 @@ use core::ptr::NonNull;
 use crate::layout::granule::{GRANULE_SIZE, bytes_of};
 use crate::poison;
 
-/// Where the size and links of free blocks are kept, by granule numbers.
+/// Where the size and links of free blocks are kept.
 ///
 /// # Safety
 ///
 /// Implementors return what was put last; what is put for one free block leaves the others as they
-/// are.
+/// are. Places are where granules start: going `after` and `before` is adding and subtracting.
 pub(super) unsafe trait Table {
-    /// Notes a free block of `size` granules from `block` on. Its links are undefined.
+    /// Where a granule starts: whatever finds its entry with the least effort.
+    type Place: Copy;
+
+    /// The place of a granule.
+    ///
+    /// # Safety
+    ///
+    /// The granule is in the table's range, or at its end.
+    unsafe fn place(&self, granule: u32) -> Self::Place;
+
+    /// The place `granules` after another.
+    ///
+    /// # Safety
+    ///
+    /// Both are places of the table.
+    unsafe fn after(&self, place: Self::Place, granules: u32) -> Self::Place;
+
+    /// The place `granules` before another.
+    ///
+    /// # Safety
+    ///
+    /// Both are places of the table.
+    unsafe fn before(&self, place: Self::Place, granules: u32) -> Self::Place;
+
+    /// Notes a free block of `size` granules. Its links are undefined.
     ///
     /// # Safety
     ///
     /// The granules are in the table's range, and belong to nobody else.
-    unsafe fn put(&mut self, block: u32, size: u32);
+    unsafe fn put(&mut self, block: Self::Place, size: u32);
 
     /// Notes that some granules are free no longer, or parts of a larger free block now.
     ///
     /// # Safety
     ///
     /// As for `put`.
-    unsafe fn take(&mut self, block: u32, size: u32);
+    unsafe fn take(&mut self, block: Self::Place, size: u32);
 
-    /// The size of the free block that starts at `block`.
+    /// Notes that some granules are nobody's, and that nothing is kept for them.
     ///
     /// # Safety
     ///
-    /// `block` is the first granule of a free block.
-    unsafe fn size(&self, block: u32) -> u32;
+    /// As for `put`.
+    unsafe fn hide(&mut self, block: Self::Place, size: u32);
 
-    /// The size of the free block that ends with `last`.
+    /// The size of a free block.
     ///
     /// # Safety
     ///
-    /// `last` is the last granule of a free block.
-    unsafe fn size_ending_with(&self, last: u32) -> u32;
+    /// `block` is the place of a free block that was put.
+    unsafe fn size(&self, block: Self::Place) -> u32;
+
+    /// The size of the free block that ends where `end` starts.
+    ///
+    /// # Safety
+    ///
+    /// There is one, and it was put.
+    unsafe fn size_before(&self, end: Self::Place) -> u32;
 
     /// The free block after `block` in its bin, or [`NONE`].
     ///
     /// # Safety
     ///
-    /// `block` is the first granule of a free block.
-    unsafe fn next(&self, block: u32) -> u32;
+    /// As for `size`.
+    unsafe fn next(&self, block: Self::Place) -> u32;
 
-    /// The free block before `block` in its bin, or [`NONE`].
+    /// The free block before `block` in its bin.
     ///
     /// # Safety
     ///
-    /// As for `next`.
-    unsafe fn prev(&self, block: u32) -> u32;
+    /// As for `size`, and there is one.
+    unsafe fn prev(&self, block: Self::Place) -> u32;
 
     /// Links `block` to the one after it.
     ///
     /// # Safety
     ///
-    /// As for `next`.
-    unsafe fn set_next(&mut self, block: u32, next: u32);
+    /// As for `size`.
+    unsafe fn set_next(&mut self, block: Self::Place, next: u32);
 
     /// Links `block` to the one before it.
     ///
     /// # Safety
     ///
-    /// As for `next`.
-    unsafe fn set_prev(&mut self, block: u32, prev: u32);
+    /// As for `size`.
+    unsafe fn set_prev(&mut self, block: Self::Place, prev: u32);
 }
 
 /// No block: an end of a list.
 pub(super) const NONE: u32 = u32::MAX;
 
-/// Sizes and links in the free blocks themselves.
+/// Sizes and links in the free blocks themselves; a place is a granule's address.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct InBlock {
     /// The first byte of granule 0.
@@ -106,17 +137,6 @@ impl InBlock {
         self.start
     }
 
-    /// The first byte of a granule.
-    ///
-    /// # Safety
-    ///
-    /// `granule` lies in the table's range, or at its end.
-    #[inline(always)]
-    pub(super) unsafe fn granule(self, granule: u32) -> NonNull<u8> {
-        // SAFETY: the range is one allocation (caller).
-        unsafe { self.start.add(bytes_of(granule)) }
-    }
-
     /// Zeroes the four bytes at the end of a granule in which a free block that ended there kept
     /// its size.
     ///
@@ -126,82 +146,106 @@ impl InBlock {
     pub(super) unsafe fn wipe_end(self, inner: u32) {
         // SAFETY: the granule is free, so it is ours, and nobody keeps anything there.
         unsafe {
-            let granule = self.granule(inner);
+            let granule = self.place(inner);
             poison::unpoison(granule, GRANULE_SIZE);
-            self.word(inner, SIZE_AGAIN).write(0);
+            word(granule, SIZE_AGAIN).write(0);
             poison::poison(granule, GRANULE_SIZE);
         }
     }
+}
 
-    /// One of the four words of a granule.
-    ///
-    /// # Safety
-    ///
-    /// As for `granule`.
-    #[inline(always)]
-    unsafe fn word(self, granule: u32, word: usize) -> NonNull<u32> {
-        // SAFETY: a granule is four words long, and aligned to one.
-        unsafe { self.granule(granule).cast::<u32>().add(word) }
-    }
+/// One of the four words of a granule.
+///
+/// # Safety
+///
+/// The granule is one of a table's.
+#[inline(always)]
+unsafe fn word(granule: NonNull<u8>, word: usize) -> NonNull<u32> {
+    // SAFETY: a granule is four words long, and aligned to one.
+    unsafe { granule.cast::<u32>().add(word) }
 }
 
 // SAFETY: a free block's words lie in its first and last granule, so free blocks, which do not
 // overlap, do not share any.
 unsafe impl Table for InBlock {
+    type Place = NonNull<u8>;
+
     #[inline(always)]
-    unsafe fn put(&mut self, block: u32, size: u32) {
-        let last = block + (size - 1);
+    unsafe fn place(&self, granule: u32) -> NonNull<u8> {
+        // SAFETY: the range is one allocation (caller).
+        unsafe { self.start.add(bytes_of(granule)) }
+    }
+
+    #[inline(always)]
+    unsafe fn after(&self, place: NonNull<u8>, granules: u32) -> NonNull<u8> {
+        // SAFETY: as above.
+        unsafe { place.add(bytes_of(granules)) }
+    }
+
+    #[inline(always)]
+    unsafe fn before(&self, place: NonNull<u8>, granules: u32) -> NonNull<u8> {
+        // SAFETY: as above.
+        unsafe { place.sub(bytes_of(granules)) }
+    }
+
+    #[inline(always)]
+    unsafe fn put(&mut self, block: NonNull<u8>, size: u32) {
         // SAFETY: both granules are in range and free (caller).
         unsafe {
-            poison::unpoison(self.granule(block), GRANULE_SIZE);
-            poison::unpoison(self.granule(last), GRANULE_SIZE);
-            self.word(block, 0).write(size);
-            self.word(last, SIZE_AGAIN).write(size);
+            let last = block.add(bytes_of(size)).sub(GRANULE_SIZE);
+            poison::unpoison(block, GRANULE_SIZE);
+            poison::unpoison(last, GRANULE_SIZE);
+            word(block, 0).write(size);
+            word(last, SIZE_AGAIN).write(size);
             if size > 2 {
-                poison::poison(self.granule(block + 1), bytes_of(size - 2));
+                poison::poison(block.add(GRANULE_SIZE), bytes_of(size - 2));
             }
         }
     }
 
     #[inline(always)]
-    unsafe fn take(&mut self, block: u32, size: u32) {
-        // SAFETY: the granules are in range (caller).
-        poison::unpoison(unsafe { self.granule(block) }, bytes_of(size));
+    unsafe fn take(&mut self, block: NonNull<u8>, size: u32) {
+        poison::unpoison(block, bytes_of(size));
     }
 
     #[inline(always)]
-    unsafe fn size(&self, block: u32) -> u32 {
-        // SAFETY: `put` wrote it, for `block` starts a free block (caller).
-        unsafe { self.word(block, 0).read() }
+    unsafe fn hide(&mut self, block: NonNull<u8>, size: u32) {
+        poison::poison(block, bytes_of(size));
     }
 
     #[inline(always)]
-    unsafe fn size_ending_with(&self, last: u32) -> u32 {
-        // SAFETY: `put` wrote it, for `last` ends a free block (caller).
-        unsafe { self.word(last, SIZE_AGAIN).read() }
+    unsafe fn size(&self, block: NonNull<u8>) -> u32 {
+        // SAFETY: `put` wrote it (caller).
+        unsafe { word(block, 0).read() }
     }
 
     #[inline(always)]
-    unsafe fn next(&self, block: u32) -> u32 {
+    unsafe fn size_before(&self, end: NonNull<u8>) -> u32 {
+        // SAFETY: `put` wrote it, for a free block ends here (caller).
+        unsafe { word(end.sub(GRANULE_SIZE), SIZE_AGAIN).read() }
+    }
+
+    #[inline(always)]
+    unsafe fn next(&self, block: NonNull<u8>) -> u32 {
         // SAFETY: a free block's links are written when it enters its bin, at once after `put`.
-        unsafe { self.word(block, NEXT).read() }
+        unsafe { word(block, NEXT).read() }
     }
 
     #[inline(always)]
-    unsafe fn prev(&self, block: u32) -> u32 {
-        // SAFETY: as in `next`.
-        unsafe { self.word(block, PREV).read() }
+    unsafe fn prev(&self, block: NonNull<u8>) -> u32 {
+        // SAFETY: the block is not its bin's first (caller), so it was linked to the one before it.
+        unsafe { word(block, PREV).read() }
     }
 
     #[inline(always)]
-    unsafe fn set_next(&mut self, block: u32, next: u32) {
+    unsafe fn set_next(&mut self, block: NonNull<u8>, next: u32) {
         // SAFETY: the first granule of a free block is ours to write.
-        unsafe { self.word(block, NEXT).write(next) };
+        unsafe { word(block, NEXT).write(next) };
     }
 
     #[inline(always)]
-    unsafe fn set_prev(&mut self, block: u32, prev: u32) {
+    unsafe fn set_prev(&mut self, block: NonNull<u8>, prev: u32) {
         // SAFETY: as in `set_next`.
-        unsafe { self.word(block, PREV).write(prev) };
+        unsafe { word(block, PREV).write(prev) };
     }
 }

@@ -1,0 +1,289 @@
+//! The bins' lists of free blocks, and the search in them.
+//!
+//! ```text
+//!  map    which bins hold any                      (`BinMap`)
+//!  heads  ──▶ free block ◀──▶ free block ◀──▶ …    (links: `Table`)
+//! ```
+//!
+//! *Find*: the first bin whose blocks are large enough; in a bin of several sizes the best of the
+//! first [`LOOK`] blocks.
+//!
+//! # Invariants
+//!
+//! 1. What is in a list is a free block that the table holds, of a size that belongs in that bin.
+//! 2. Each block but the last is linked to the one after it, and each but the first to the one
+//!    before it. What the table says of the block before the first means nothing.
+//! 3. The map has a bin's bit if and only if its list is not empty.
+
+use super::space::Run;
+use super::table::{NONE, Table};
+use crate::layout::bins::{BINS, BinMap, FIRST_STEPPED, bin_of, in_one_stepped_bin};
+use crate::layout::granule::padding;
+
+/// How many blocks of one bin are looked at for the one that fits best.
+pub(super) const LOOK: u32 = 4;
+
+/// All blocks are looked at.
+pub(super) const LOOK_AT_ALL: u32 = u32::MAX;
+
+/// The free blocks of a space, by size.
+#[derive(Debug)]
+pub(super) struct Lists {
+    map: BinMap,
+    heads: [u32; BINS],
+}
+
+impl Lists {
+    /// No free blocks.
+    pub(super) const fn new() -> Self {
+        Self { map: BinMap::new(), heads: [NONE; BINS] }
+    }
+
+    /// Takes out the block that was linked last among those of exactly `size` granules, which is
+    /// less than [`FIRST_STEPPED`].
+    #[inline(always)]
+    pub(super) fn pop(&mut self, table: &impl Table, size: u32) -> Option<u32> {
+        if self.head(size) == NONE {
+            return None;
+        }
+        // SAFETY: there is a block.
+        Some(unsafe { self.pop_first(table, size) })
+    }
+
+    /// [`pop`](Self::pop), where a block is known to be.
+    ///
+    /// # Safety
+    ///
+    /// There is a block of `size` granules, which is less than [`FIRST_STEPPED`].
+    #[inline(always)]
+    pub(super) unsafe fn pop_first(&mut self, table: &impl Table, size: u32) -> u32 {
+        let head = self.head(size);
+        // SAFETY: the head of a list is a free block (invariant 1).
+        let next = unsafe { table.next(table.place(head)) };
+        self.set_head(size, next);
+        if next == NONE {
+            self.map.remove(size);
+        }
+        head
+    }
+
+    /// The next size above `size` and below [`FIRST_STEPPED`] of which there is a block, or `size`
+    /// itself.
+    #[inline(always)]
+    pub(super) const fn next_exact(&self, size: u32) -> Option<u32> {
+        match self.map.next_exact(size) {
+            Some(more) => Some(size + more),
+            None => None,
+        }
+    }
+
+    /// Puts a free block, which the table holds, in the list of its bin.
+    ///
+    /// # Safety
+    ///
+    /// It is one, `place` is its place, `bin` its bin, and it is in no list.
+    #[inline(always)]
+    pub(super) unsafe fn link<T: Table>(
+        &mut self,
+        table: &mut T,
+        place: T::Place,
+        block: u32,
+        bin: u32,
+    ) {
+        let head = self.head(bin);
+        // SAFETY: both are free blocks (caller, invariant 1).
+        unsafe {
+            table.set_next(place, head);
+            if head == NONE {
+                self.map.insert(bin);
+            } else {
+                table.set_prev(table.place(head), block);
+            }
+        }
+        self.set_head(bin, block);
+    }
+
+    /// Takes a free block out of the list of its bin.
+    ///
+    /// # Safety
+    ///
+    /// It is in that list, `place` is its place, and `bin` its bin.
+    #[inline(always)]
+    pub(super) unsafe fn unlink<T: Table>(
+        &mut self,
+        table: &mut T,
+        place: T::Place,
+        block: u32,
+        bin: u32,
+    ) {
+        // SAFETY: the block is free (caller), and so are those it is linked to (invariants 1, 2).
+        unsafe {
+            let next = table.next(place);
+            if self.head(bin) == block {
+                self.set_head(bin, next);
+                if next == NONE {
+                    self.map.remove(bin);
+                }
+                return;
+            }
+            let prev = table.prev(place);
+            table.set_next(table.place(prev), next);
+            if next != NONE {
+                table.set_prev(table.place(next), prev);
+            }
+        }
+    }
+
+    /// Puts the rest of a free block in its place in the list, if both are of one bin that holds
+    /// several sizes; the table holds the rest then.
+    ///
+    /// # Safety
+    ///
+    /// `run` is in the list of its bin, `place` its place, and the granules of `rest`, which is its
+    /// end, are nobody's.
+    #[inline(always)]
+    pub(super) unsafe fn replace<T: Table>(
+        &mut self,
+        table: &mut T,
+        place: T::Place,
+        run: Run,
+        rest: Run,
+    ) -> bool {
+        if run.size < FIRST_STEPPED || !in_one_stepped_bin(run.size, rest.size) {
+            return false;
+        }
+        let bin = bin_of(run.size);
+        // SAFETY: as in `unlink`.
+        unsafe {
+            let rest_place = table.after(place, rest.start - run.start);
+            let next = table.next(place);
+            let is_first = self.head(bin) == run.start;
+            let prev = if is_first { NONE } else { table.prev(place) };
+            table.put(rest_place, rest.size);
+            table.set_next(rest_place, next);
+            if next != NONE {
+                table.set_prev(table.place(next), rest.start);
+            }
+            if is_first {
+                self.set_head(bin, rest.start);
+            } else {
+                table.set_prev(rest_place, prev);
+                table.set_next(table.place(prev), rest.start);
+            }
+        }
+        true
+    }
+
+    /// The free blocks of a bin.
+    pub(super) fn list(&self, table: &impl Table, bin: u32) -> impl Iterator<Item = Run> {
+        let mut block = self.head(bin);
+        core::iter::from_fn(move || {
+            if block == NONE {
+                return None;
+            }
+            // SAFETY: only free blocks are in lists, and the table holds them (invariant 1).
+            unsafe {
+                let place = table.place(block);
+                let run = Run { start: block, size: table.size(place) };
+                block = table.next(place);
+                Some(run)
+            }
+        })
+    }
+
+    /// The size of the largest block in a list.
+    pub(super) fn largest(&self, table: &impl Table) -> u32 {
+        let Some(bin) = self.map.last() else { return 0 };
+        self.list(table, bin).map(|run| run.size).max().unwrap_or(0)
+    }
+
+    /// Is the bin marked as one that holds blocks? For checks.
+    pub(super) fn is_marked(&self, bin: u32) -> bool {
+        self.map.contains(bin)
+    }
+
+    /// The free block that fits `size` granules best, among those looked at.
+    pub(super) fn find(&self, table: &impl Table, size: u32) -> Option<Run> {
+        if size >= FIRST_STEPPED {
+            return self.find_stepped(table, size);
+        }
+        let bin = self.map.first_from(size)?;
+        if bin < FIRST_STEPPED {
+            return Some(Run { start: self.head(bin), size: bin });
+        }
+        self.best_of(table, bin, size, LOOK)
+    }
+
+    /// [`find`](Self::find) where bins hold several sizes: in the bin of `size` some blocks are too
+    /// short, in all above none is.
+    fn find_stepped(&self, table: &impl Table, size: u32) -> Option<Run> {
+        let bin = bin_of(size);
+        if let Some(best) = self.best_of(table, bin, size, LOOK) {
+            return Some(best);
+        }
+        match self.map.first_from(bin + 1) {
+            Some(above) => self.best_of(table, above, size, LOOK),
+            // Before failing, all of the bin: what is there must be found.
+            None => self.best_of(table, bin, size, LOOK_AT_ALL),
+        }
+    }
+
+    /// The shortest block of at least `size` granules among the first `look` of a bin.
+    #[inline]
+    fn best_of(&self, table: &impl Table, bin: u32, size: u32, look: u32) -> Option<Run> {
+        let mut best = Run { start: NONE, size: u32::MAX };
+        for run in self.list(table, bin).take(look as usize) {
+            if run.size >= size && run.size < best.size {
+                best = run;
+                if run.size == size {
+                    break;
+                }
+            }
+        }
+        if best.start == NONE { None } else { Some(best) }
+    }
+
+    /// A free block in which an aligned block of `size` granules happens to have room, among some
+    /// of those that are not long enough to have it anyway.
+    pub(super) fn find_aligned(
+        &self,
+        table: &impl Table,
+        size: u32,
+        align: u32,
+        phase: u32,
+        look: u32,
+    ) -> Option<Run> {
+        let fits = |run: &Run| {
+            let start = padding(phase, run.start, align);
+            start < run.size && run.size - start >= size
+        };
+        let mut looked = 0;
+        let mut bin = self.map.first_from(bin_of(size))?;
+        while looked < look && bin <= bin_of(size.saturating_add(align - 1)) {
+            if let Some(run) =
+                self.list(table, bin).take(look as usize).inspect(|_| looked += 1).find(fits)
+            {
+                return Some(run);
+            }
+            bin = self.map.first_from(bin + 1)?;
+        }
+        None
+    }
+
+    /// The first block of a bin.
+    #[inline(always)]
+    fn head(&self, bin: u32) -> u32 {
+        debug_assert!((bin as usize) < BINS);
+        // SAFETY: bins come from `bin_of`, which stays below `BINS` for every size that a block
+        // can have (tested: it is monotone, and `BINS` is one above the largest size's), or from
+        // the map, which has bits for bins of blocks only (invariant 3).
+        unsafe { *self.heads.get_unchecked(bin as usize) }
+    }
+
+    #[inline(always)]
+    fn set_head(&mut self, bin: u32, block: u32) {
+        debug_assert!((bin as usize) < BINS);
+        // SAFETY: as in `head`.
+        unsafe { *self.heads.get_unchecked_mut(bin as usize) = block };
+    }
+}

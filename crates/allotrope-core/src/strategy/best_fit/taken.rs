@@ -1,0 +1,63 @@
+//! A block that was just taken out of an area.
+
+use core::alloc::Layout;
+use core::ptr::NonNull;
+
+use super::area::Area;
+use super::event;
+use super::space::Run;
+use crate::hook::{Event, EventKind, Hook, Log};
+use crate::layout::granule::bytes_of;
+
+/// A block that was just taken.
+#[derive(Clone, Copy)]
+pub(super) struct Taken {
+    pub(super) start: NonNull<u8>,
+    /// The granules after it that stay free.
+    rest: u32,
+    /// Its first granule.
+    pub(super) granule: u32,
+    /// Granules from here on were never used before, and zero.
+    pub(super) clean: u32,
+}
+
+impl Taken {
+    pub(super) fn aligned(area: &mut Area, size: u32, align: u32, look: u32) -> Option<Self> {
+        let clean = area.clean();
+        let (start, found) = area.allocate_aligned(size, align, look)?;
+        Some(Self::new(area, start, size, found, clean))
+    }
+
+    #[inline(always)]
+    pub(super) fn unaligned(area: &mut Area, size: u32) -> Option<Self> {
+        let clean = area.clean();
+        let (start, found) = area.allocate(size)?;
+        Some(Self::new(area, start, size, found, clean))
+    }
+
+    #[inline(always)]
+    fn new(area: &Area, start: u32, size: u32, found: Run, clean: u32) -> Self {
+        Self {
+            start: area.address(start),
+            rest: found.end() - (start + size),
+            granule: start,
+            clean,
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn block(self, size: u32) -> NonNull<[u8]> {
+        NonNull::slice_from_raw_parts(self.start, bytes_of(size))
+    }
+
+    #[inline(always)]
+    pub(super) fn tell<H: Hook>(self, log: &mut Log<H>, layout: Layout, size: u32) {
+        log.push(|| event(EventKind::Allocate, self.start, layout));
+        if self.rest > 0 {
+            log.push(|| {
+                let rest = self.start.addr().get() + bytes_of(size);
+                Event::internal(EventKind::Split, rest, bytes_of(self.rest))
+            });
+        }
+    }
+}
