@@ -1,10 +1,12 @@
 //! Chunks double to a cap, large blocks do not change that, and what is held can be limited and
 //! given back.
 
+use std::mem::MaybeUninit;
+
 use allocator_api2::alloc::{Allocator, Global};
 use allocator_api2::vec::Vec as ArenaVec;
 use allotrope_conformance::{Suite, TestUpstream};
-use allotrope_core::{BestFit, Local, OsPages, Source, Upstream};
+use allotrope_core::{BestFit, Buffer, Local, OsPages, Source, Upstream};
 use allotrope_scope::Arena;
 use bumpalo::Bump;
 
@@ -83,6 +85,14 @@ fn a_limit_is_kept() {
     assert!(arena.bytes_held() <= 300_000 && bytes > 200_000, "{bytes}: {arena:?}");
     arena.set_allocation_limit(None);
     assert!(arena.try_alloc([0_u8; 1000]).is_ok());
+
+    // A buffer is lent whole, or not at all.
+    let mut bytes = [const { MaybeUninit::uninit() }; 4096];
+    let arena = Arena::with_source(Buffer::new(&mut bytes));
+    arena.set_allocation_limit(Some(1000));
+    assert!(arena.try_alloc(1).is_err());
+    arena.set_allocation_limit(Some(4096));
+    assert!(arena.try_alloc(1).is_ok());
 }
 
 #[test]

@@ -132,9 +132,8 @@ fn a_forgotten_guard_leaks_its_values_and_nothing_else() {
     let mut outer = guard.scope();
     outer.keep(Noted(1, &log));
     {
-        let gone = RefCell::new(Vec::new());
         let mut inner = outer.enter();
-        inner.scope().keep(Noted(2, &gone));
+        inner.scope().keep(Noted(2, &log));
         inner.scope().alloc_slice_fill_with(100_000, |n| n);
         mem::forget(inner);
     }
@@ -188,6 +187,18 @@ fn marks_end_in_their_order_and_in_their_arena() {
     assert_eq!(one.end_scope(first), Err(MarkError::NotOpen));
     assert_eq!(one.end_scope(again), Ok(()));
     assert!(MarkError::NotOpen.to_string().contains("no such open scope"));
+}
+
+#[test]
+fn a_scope_that_began_in_a_later_chunk_ends_there() {
+    let mut arena = Arena::new();
+    (0..20_000).for_each(|n| _ = arena.alloc(n));
+    let (used, mark) = (arena.bytes_used(), arena.begin_scope());
+    (0..200_000).for_each(|n| _ = arena.alloc(n));
+    arena.end_scope(mark).unwrap();
+    assert_eq!(arena.bytes_used(), used);
+    let values: Vec<&mut u64> = (0..100_000).map(|n| arena.alloc(n)).collect();
+    assert!(values.iter().map(|value| **value).eq(0..100_000));
 }
 
 #[test]
