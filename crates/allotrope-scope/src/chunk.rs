@@ -49,10 +49,14 @@ pub(crate) fn reserve(
     least: usize,
     wanted: usize,
 ) -> Result<ChunkRef, AllocError> {
-    let region = source.reserve(least, wanted)?;
+    let region = match source.take_kept(wanted) {
+        Some(region) => region,
+        None => source.reserve(least, wanted)?,
+    };
     let size = region.size();
     // SAFETY: the region is on loan, and the range is all of it.
-    let is_committed = unsafe { source.commit(&region, 0..size) }.is_ok();
+    let is_committed =
+        region.committed() == size || unsafe { source.commit(&region, 0..size) }.is_ok();
     let reaches = region.start().addr().get().saturating_add(size);
     if is_committed
         && reaches <= highest_address(source)
@@ -100,8 +104,8 @@ pub(crate) unsafe fn release(source: &impl Source, chunk: ChunkRef) -> usize {
     let region = unsafe { chunk.0.read() }.region;
     let size = region.size();
     unpoison(region.start(), size);
-    // SAFETY: the region is the source's, and nobody uses it (caller).
-    unsafe { source.release(region) };
+    // SAFETY: the region is the source's, all of it committed, and nobody uses it (caller).
+    unsafe { source.release_or_keep(region) };
     size
 }
 

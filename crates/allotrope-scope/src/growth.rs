@@ -8,7 +8,7 @@
 #![forbid(unsafe_code)]
 
 /// The size in bytes of the first chunk where address space is reserved in pages, which cost
-/// nothing until they are touched.
+/// nothing until they are touched. `OsPages` keeps regions of this size for the next arena.
 pub(crate) const FIRST_OF_PAGES: usize = 64 * 1024;
 
 /// The size in bytes of the first chunk elsewhere.

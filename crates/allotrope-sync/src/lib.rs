@@ -19,6 +19,8 @@ pub mod chapters;
 pub mod facade;
 #[cfg(target_has_atomic = "ptr")]
 mod growth;
+#[cfg(target_has_atomic = "ptr")]
+mod kept;
 #[cfg(target_has_atomic = "64")]
 mod occupancy;
 #[cfg(target_has_atomic = "64")]
@@ -37,6 +39,8 @@ mod word;
 pub use budget::SharedBudget;
 #[cfg(target_has_atomic = "ptr")]
 pub use growth::{Growing, Growth};
+#[cfg(target_has_atomic = "ptr")]
+pub use kept::Kept;
 #[cfg(target_has_atomic = "64")]
 pub use occupancy::{Occupancy, Summary};
 #[cfg(target_has_atomic = "64")]

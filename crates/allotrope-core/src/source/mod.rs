@@ -160,6 +160,30 @@ pub unsafe trait Source {
         Contents::Unknown
     }
 
+    /// Lends a region of `size` bytes, all of it committed, that
+    /// [`release_or_keep`](Self::release_or_keep) has kept, if there is one.
+    ///
+    /// # Guarantees
+    ///
+    /// As for [`reserve`](Self::reserve).
+    #[doc(hidden)]
+    fn take_kept(&self, size: usize) -> Option<Region> {
+        let _ = size;
+        None
+    }
+
+    /// Takes back a region as [`release`](Self::release) does, or keeps it for one of the next calls
+    /// of [`take_kept`](Self::take_kept).
+    ///
+    /// # Safety
+    ///
+    /// As for [`release`](Self::release); all of the region is committed.
+    #[doc(hidden)]
+    unsafe fn release_or_keep(&self, region: Region) {
+        // SAFETY: as the caller promises.
+        unsafe { self.release(region) };
+    }
+
     /// Takes back a region, whole, as it was lent.
     ///
     /// # Safety

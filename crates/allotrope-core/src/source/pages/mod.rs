@@ -13,6 +13,9 @@ mod platform;
 use core::ops::Range;
 use core::ptr::NonNull;
 
+use allotrope_sync::Kept;
+use allotrope_sync::facade::process_wide;
+
 use super::{Contents, Movement, Region, Source};
 use crate::AllocError;
 use crate::poison::reserve_size;
@@ -121,6 +124,15 @@ impl OsPages {
     }
 }
 
+/// The size in bytes of the regions that are kept for the next who wants one: of small arenas, which
+/// come and go, and would otherwise cost three system calls and a fault for each page.
+const KEPT_SIZE: usize = 64 * 1024;
+
+process_wide! {
+    /// Committed regions of [`KEPT_SIZE`], for all threads.
+    static KEPT: Kept<8> = Kept::new();
+}
+
 /// The whole pages that `range` touches, or those that lie in it.
 fn pages(region: &Region, range: Range<usize>, rounding: Rounding) -> (NonNull<u8>, usize) {
     let page_size = Native::page_size();
@@ -210,6 +222,19 @@ unsafe impl Source for OsPages {
         unsafe { Native::release(region.start(), region.size()) };
     }
 
+    fn take_kept(&self, size: usize) -> Option<Region> {
+        let start = if size == KEPT_SIZE { KEPT.take() } else { None }?;
+        let bytes = NonNull::slice_from_raw_parts(start, size);
+        Some(Region::new(bytes, size, Contents::Unknown))
+    }
+
+    unsafe fn release_or_keep(&self, region: Region) {
+        if region.size() != KEPT_SIZE || !KEPT.put(region.start()) {
+            // SAFETY: as the caller promises.
+            unsafe { self.release(region) };
+        }
+    }
+
     unsafe fn grow_region(
         &self,
         region: Region,
@@ -296,6 +321,23 @@ mod tests {
             region.start().add(end - 1).write(1);
             source.release(region);
         }
+    }
+
+    #[test]
+    fn a_region_of_the_kept_size_is_lent_again() {
+        let (source, region) = reserved(KEPT_SIZE);
+        let start = region.start();
+        // SAFETY: the region is ours, committed first, and released once.
+        unsafe {
+            source.commit(&region, 0..KEPT_SIZE).unwrap();
+            source.release_or_keep(region);
+        }
+        assert_eq!(source.take_kept(2 * KEPT_SIZE), None);
+        let region = source.take_kept(KEPT_SIZE).unwrap();
+        assert_eq!((region.start(), region.committed()), (start, KEPT_SIZE));
+        assert_eq!((source.take_kept(KEPT_SIZE), region.contents()), (None, Contents::Unknown));
+        // SAFETY: as above.
+        unsafe { source.release(region) };
     }
 
     #[test]
