@@ -90,6 +90,12 @@ impl BinMap {
         }
     }
 
+    /// Notes that `bin`, which is one of one size, is empty.
+    #[inline(always)]
+    pub(crate) const fn remove_exact(&mut self, bin: u32) {
+        self.words[0] &= !(1 << bin);
+    }
+
     /// Notes that `bin` is empty.
     #[inline(always)]
     pub(crate) const fn remove(&mut self, bin: u32) {
@@ -98,6 +104,12 @@ impl BinMap {
         if bin >= FIRST_STEPPED && self.words[word] == 0 {
             self.summary &= !(1 << word);
         }
+    }
+
+    /// Do any bins of several sizes hold blocks?
+    #[inline(always)]
+    pub(crate) const fn has_stepped(&self) -> bool {
+        self.summary != 0
     }
 
     /// How far above `bin`, which is one of one size, the next bin of one size is that holds blocks.
@@ -187,6 +199,9 @@ mod tests {
         assert_eq!(map.next_exact(1), None);
         map.insert(63);
         map.insert(7);
+        map.insert(8);
+        map.remove_exact(8);
+        assert!(map.has_stepped());
         assert_eq!([7, 8, 63].map(|bin| map.next_exact(bin)), [Some(0), Some(55), Some(0)]);
     }
 

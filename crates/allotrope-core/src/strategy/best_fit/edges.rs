@@ -11,29 +11,33 @@
 //!
 //! # Invariants
 //!
-//! 1. The words up to that of bit [`valid`](Edges::valid), and the word of the last bit, hold what
-//!    they say. All others may hold anything, and count as zero: nobody has used the granules
-//!    there. So a bitmap over memory of unknown contents is not wiped before it is used.
+//! 1. The words below `wiped`, and the word of the last bit, hold what they say. All others may
+//!    hold anything, and count as zero: nobody has used the granules there. So a bitmap over memory
+//!    of unknown contents is not wiped before it is used.
+//! 2. Bits up to [`valid`](Edges::valid) lie in words below `wiped`, or in that of the last bit.
 
 use core::ptr::NonNull;
 
-use crate::layout::area::{WORD, edges_size};
+/// How many words are wiped beyond what is needed now: 8 bytes of bitmap each.
+const WIPED_AT_ONCE: usize = 16;
 
 /// The bitmap of an area's edges.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Edges {
     words: NonNull<u64>,
-    /// Bits up to this one hold what they say.
+    /// Bits up to this one hold what they say, and all behind it but the last are zero.
     valid: u32,
+    /// Bits below this one lie in words that hold what they say.
+    wiped: u32,
     /// The last bit: that behind the last granule.
     last: u32,
 }
 
 impl Edges {
-    /// The bitmap at `words`, [`edges_size`] bytes for every granule that is ever asked about; of
-    /// no granules yet.
+    /// The bitmap at `words`, which has room for a bit for every granule that is ever asked about
+    /// and one more; of no granules yet.
     pub(super) const fn new(words: NonNull<u64>) -> Self {
-        Self { words, valid: 0, last: 0 }
+        Self { words, valid: 0, wiped: 0, last: 0 }
     }
 
     /// Up to which granule the bits hold what they say.
@@ -96,20 +100,28 @@ impl Edges {
     #[inline(always)]
     pub(super) unsafe fn validate(&mut self, granule: u32) {
         if granule > self.valid {
-            // SAFETY: as the caller promises.
-            unsafe { self.validate_slow(granule) };
+            self.valid = granule;
+            if granule >= self.wiped {
+                // SAFETY: as the caller promises.
+                unsafe { self.wipe(granule) };
+            }
         }
     }
 
+    /// Wipes the words up to that of a bit, and some behind it, but for that of the last bit.
+    ///
+    /// # Safety
+    ///
+    /// As for `validate`.
     #[inline(never)]
-    unsafe fn validate_slow(&mut self, granule: u32) {
-        let (first, last) = (position(self.valid).0 + 1, position(self.last).0);
-        let end = (position(granule).0 + 1).min(last);
+    unsafe fn wipe(&mut self, granule: u32) {
+        let (first, last) = (position(self.wiped).0, position(self.last).0);
+        let end = (position(granule).0 + WIPED_AT_ONCE).min(last);
         if first < end {
             // SAFETY: the words lie below that of the last bit.
             unsafe { self.words.add(first).write_bytes(0, end - first) };
+            self.wiped = (end * 64) as u32;
         }
-        self.valid = granule;
     }
 
     /// Makes room for more granules: the last bit is `granules` now. The bit that was the last is
@@ -120,16 +132,20 @@ impl Edges {
     /// The bitmap has room for as many, which is more than before, and nobody else accesses it.
     pub(super) unsafe fn extend(&mut self, granules: u32) {
         let (word, _) = position(granules);
-        let is_first = self.last == 0;
         // SAFETY: both words are in the bitmap (caller). One that is wiped held nothing that
-        // counted, for it is neither among the valid nor that of the last bit.
+        // counted, for it is neither below `wiped` nor that of the last bit.
         unsafe {
-            if is_first {
+            if self.last == 0 {
                 self.words.write(0);
             }
-            if word > position(self.valid).0 && (is_first || word > position(self.last).0) {
+            if word > position(self.last).0 {
                 self.words.add(word).write(0);
             }
+        }
+        // What was the last word stays as it is if it has valid bits.
+        let old_last = position(self.last).0;
+        if old_last == position(self.valid).0 {
+            self.wiped = (old_last as u32 + 1) * 64;
         }
         self.last = granules;
     }
@@ -140,7 +156,7 @@ impl Edges {
     ///
     /// Nobody else accesses the bitmap.
     pub(super) unsafe fn clear(&mut self) {
-        let (words, (last, _)) = (edges_size(self.valid) / WORD, position(self.last));
+        let (words, last) = (position(self.valid).0 + 1, position(self.last).0);
         // SAFETY: as many words are valid, and the last one is in the bitmap.
         unsafe {
             self.words.write_bytes(0, words);

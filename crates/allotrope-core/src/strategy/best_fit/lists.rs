@@ -62,7 +62,7 @@ impl Lists {
         let next = unsafe { table.next(table.place(head)) };
         self.set_head(size, next);
         if next == NONE {
-            self.map.remove(size);
+            self.map.remove_exact(size);
         }
         head
     }
@@ -197,29 +197,38 @@ impl Lists {
         self.list(table, bin).map(|run| run.size).max().unwrap_or(0)
     }
 
+    /// Is there any block of [`FIRST_STEPPED`] granules or more?
+    #[inline(always)]
+    pub(super) const fn has_stepped(&self) -> bool {
+        self.map.has_stepped()
+    }
+
     /// Is the bin marked as one that holds blocks? For checks.
     pub(super) fn is_marked(&self, bin: u32) -> bool {
         self.map.contains(bin)
     }
 
     /// The free block that fits `size` granules best, among those looked at.
+    #[inline(always)]
     pub(super) fn find(&self, table: &impl Table, size: u32) -> Option<Run> {
         if size >= FIRST_STEPPED {
-            return self.find_stepped(table, size);
+            return self.find_stepped(table, size).found();
         }
         let bin = self.map.first_from(size)?;
         if bin < FIRST_STEPPED {
             return Some(Run { start: self.head(bin), size: bin });
         }
-        self.best_of(table, bin, size, LOOK)
+        self.best_of(table, bin, size, LOOK).found()
     }
 
     /// [`find`](Self::find) where bins hold several sizes: in the bin of `size` some blocks are too
     /// short, in all above none is.
-    fn find_stepped(&self, table: &impl Table, size: u32) -> Option<Run> {
+    #[inline(always)]
+    fn find_stepped(&self, table: &impl Table, size: u32) -> Run {
         let bin = bin_of(size);
-        if let Some(best) = self.best_of(table, bin, size, LOOK) {
-            return Some(best);
+        let best = self.best_of(table, bin, size, LOOK);
+        if best.start != NONE {
+            return best;
         }
         match self.map.first_from(bin + 1) {
             Some(above) => self.best_of(table, above, size, LOOK),
@@ -228,19 +237,27 @@ impl Lists {
         }
     }
 
-    /// The shortest block of at least `size` granules among the first `look` of a bin.
+    /// The shortest block of at least `size` granules among the first `look` of a bin, or
+    /// [`Run::NOWHERE`], which unlike an option is returned in registers.
     #[inline]
-    fn best_of(&self, table: &impl Table, bin: u32, size: u32, look: u32) -> Option<Run> {
-        let mut best = Run { start: NONE, size: u32::MAX };
-        for run in self.list(table, bin).take(look as usize) {
-            if run.size >= size && run.size < best.size {
-                best = run;
-                if run.size == size {
+    fn best_of(&self, table: &impl Table, bin: u32, size: u32, look: u32) -> Run {
+        let mut best = Run { size: u32::MAX, ..Run::NOWHERE };
+        let (mut block, mut left) = (self.head(bin), look);
+        while block != NONE && left > 0 {
+            // SAFETY: only free blocks are in lists, and the table holds them (invariant 1).
+            let (found, next) = unsafe {
+                let place = table.place(block);
+                (table.size(place), table.next(place))
+            };
+            if found >= size && found < best.size {
+                best = Run { start: block, size: found };
+                if found == size {
                     break;
                 }
             }
+            (block, left) = (next, left - 1);
         }
-        if best.start == NONE { None } else { Some(best) }
+        best
     }
 
     /// A free block in which an aligned block of `size` granules happens to have room, among some

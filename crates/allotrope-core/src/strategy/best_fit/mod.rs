@@ -9,6 +9,7 @@
 //! | file | is about |
 //! |---|---|
 //! | `space.rs` | the algorithm: find, cut, coalesce, by granule numbers |
+//! | `space/` | growing in place; what is free |
 //! | `lists.rs` | the free blocks by size, and which fits best |
 //! | `parked.rs` | freed blocks that wait for the next request of their size |
 //! | `table.rs` | where a free block keeps its size and links |
@@ -26,6 +27,8 @@ mod areas;
 mod check;
 mod edges;
 mod lists;
+#[cfg(all(test, feature = "os-pages"))]
+mod pages;
 mod parked;
 mod space;
 mod span;
@@ -64,7 +67,7 @@ use crate::source::{Source, release_clean};
 /// | region | at most 64 GiB; what comes after is a further region |
 /// | allocate | O(1) in a bin of one size (below 1 KiB); above, and at alignments above 16, looks at up to 4 free blocks of similar size (of each of a few sizes, if aligned), at all of them before it fails; one more try for each further region |
 /// | free | O(1): joins with free neighbours at once, unless the block is parked |
-/// | parked | up to one block of each size below 1 KiB waits unjoined for the next request of its size, while the free block at the region's end is 64 KiB long and an eighth of the region; all are joined before a request fails or asks the source for more |
+/// | parked | up to one block of each size below 512 bytes waits unjoined for the next request of its size, while the free block at the region's end is 64 KiB long and a quarter of the region; all are joined before a request fails or asks the source for more |
 /// | grow, shrink | in place where the next block is free; a block that moves is copied |
 ///
 /// Blocks never move by themselves; moving the `BestFit` moves none of them. Dropping it releases
@@ -303,6 +306,44 @@ impl<S: Source, P: Policy, H: Hook> BestFit<S, P, H> {
         Some(block)
     }
 
+    /// A block whose extent is that of the new layout as well stays what it is.
+    #[inline(always)]
+    fn keep(&mut self, start: NonNull<u8>, old: Layout, new: Layout) -> Option<NonNull<[u8]>> {
+        let (old_size, new_size) = (granules_for(old.size())?, granules_for(new.size())?);
+        if old_size != new_size || !is_aligned(start, new.align()) {
+            return None;
+        }
+        self.log.push(|| event(EventKind::Free, start, old));
+        self.log.push(|| event(EventKind::Allocate, start, new));
+        Some(NonNull::slice_from_raw_parts(start, bytes_of(new_size)))
+    }
+
+    /// [`Strategy::grow`], where the extent is another.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Strategy::grow`].
+    #[inline(never)]
+    unsafe fn grow_slow(
+        &mut self,
+        start: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<[u8]>, AllocError> {
+        if old.size() == 0 {
+            return self.allocate(new);
+        }
+        // SAFETY: as the caller promises; the old size is not zero.
+        if let Some(block) = unsafe { self.grow_in_place(start, old, new, false) } {
+            return Ok(block);
+        }
+        // SAFETY: as the caller promises; the old size is the smaller.
+        unsafe {
+            self.relocate(start, old, new, old.size())
+                .or_else(|_| self.grow_at_last(start, old, new, false))
+        }
+    }
+
     /// When there is no other block for what it holds: lengthens a block in place again, for what
     /// was parked around it is settled now, or into what is free on both its sides.
     ///
@@ -411,18 +452,11 @@ unsafe impl<S: Source, P: Policy, H: Hook> Strategy for BestFit<S, P, H> {
         old: Layout,
         new: Layout,
     ) -> Result<NonNull<[u8]>, AllocError> {
-        if old.size() == 0 {
-            return self.allocate(new);
-        }
-        // SAFETY: as the caller promises; the old size is not zero.
-        if let Some(block) = unsafe { self.grow_in_place(start, old, new, false) } {
+        if let Some(block) = self.keep(start, old, new) {
             return Ok(block);
         }
-        // SAFETY: as the caller promises; the old size is the smaller.
-        unsafe {
-            self.relocate(start, old, new, old.size())
-                .or_else(|_| self.grow_at_last(start, old, new, false))
-        }
+        // SAFETY: as the caller promises.
+        unsafe { self.grow_slow(start, old, new) }
     }
 
     unsafe fn grow_zeroed(

@@ -1,7 +1,7 @@
 //! Parked blocks: one of each small size that was freed and is as it was, for the next request.
 //!
 //! ```text
-//! size     1     2     3     4          63
+//! size     1     2     3     4          31
 //! slot   │ · │ block │ · │ block │ … │  ·  │     the edges around these blocks say "used"
 //! ```
 //!
@@ -19,15 +19,19 @@ use super::space::Run;
 use super::table::NONE;
 use crate::layout::bins::FIRST_STEPPED;
 
-/// At most one parked block of every size below [`FIRST_STEPPED`].
+/// At most one parked block of every size below [`SIZES`].
 #[derive(Debug)]
 pub(super) struct Parked {
+    /// Of [`SIZES`] on always empty: they are there so that `take` need not ask.
     slots: [u32; FIRST_STEPPED as usize],
     /// Blocks of fewer granules than this may be parked: of none, or of all sizes in the table.
     below: u32,
     /// Slots below this one may hold blocks, though none is parked any more.
     unsettled: u32,
 }
+
+/// Blocks of as many granules, 512 bytes, and more are never parked.
+const SIZES: u32 = 32;
 
 /// How many slots are looked at for one block to settle.
 const LOOK: u32 = 8;
@@ -40,13 +44,13 @@ impl Parked {
 
     /// From now on, blocks are parked.
     pub(super) const fn begin(&mut self) {
-        (self.below, self.unsettled) = (FIRST_STEPPED, 0);
+        (self.below, self.unsettled) = (SIZES, 0);
     }
 
     /// From now on, none are; what is parked is to be settled little by little.
     pub(super) const fn end(&mut self) {
         if self.below > 0 {
-            (self.below, self.unsettled) = (0, FIRST_STEPPED);
+            (self.below, self.unsettled) = (0, SIZES);
         }
     }
 
@@ -56,7 +60,7 @@ impl Parked {
         if block.size >= self.below {
             return false;
         }
-        debug_assert!(self.below <= FIRST_STEPPED);
+        debug_assert!(self.below <= SIZES);
         // SAFETY: `below` is at most the number of slots.
         let slot = unsafe { self.slots.get_unchecked_mut(block.size as usize) };
         debug_assert!(*slot != block.start, "a block is freed twice");
@@ -81,7 +85,7 @@ impl Parked {
 
     /// Takes back any parked block.
     pub(super) fn take_any(&mut self) -> Option<Run> {
-        let size = (1..FIRST_STEPPED).find(|&size| self.slots[size as usize] != NONE)?;
+        let size = (1..SIZES).find(|&size| self.slots[size as usize] != NONE)?;
         Some(Run { start: self.take(size)?, size })
     }
 

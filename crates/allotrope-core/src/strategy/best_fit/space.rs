@@ -11,7 +11,7 @@
 //! *Allocate*: a parked block of the size, or else the free block that fits best, cut at its low
 //! end; the remainder stays free. *Free*: the block is parked, or else joined with the neighbours
 //! that the edges on both its sides tell of. The *tail* is the free block that ends where the space
-//! does, as long as it is an eighth of it: it is in no list, serves what nothing else can, and
+//! does, as long as it is a quarter of it: it is in no list, serves what nothing else can, and
 //! cutting it moves one number. Only while there is one are blocks parked.
 //!
 //! # Invariants
@@ -65,7 +65,7 @@ impl Run {
 
     /// The run, unless it is [`NOWHERE`](Self::NOWHERE).
     #[inline(always)]
-    const fn found(self) -> Option<Self> {
+    pub(super) const fn found(self) -> Option<Self> {
         if self.start == NONE { None } else { Some(self) }
     }
 
@@ -195,11 +195,25 @@ impl<T: Table> Space<T> {
     /// where there is none, which is returned in registers and an option is not.
     #[inline(never)]
     fn allocate_large(&mut self, size: u32) -> Run {
+        if self.lists.has_stepped() || !self.is_tail_for(size) {
+            return self.allocate_any(size);
+        }
+        // SAFETY: the tail is as long, and still one without these granules.
+        unsafe { self.shorten_tail(size) }
+    }
+
+    /// [`allocate`](Self::allocate) from whatever fits.
+    #[inline(never)]
+    fn allocate_any(&mut self, size: u32) -> Run {
         if let Some(block) = self.parked.take_unsettled() {
             // SAFETY: the block was parked, so it is ours, and in use to all others.
             unsafe { self.join(self.table.place(block.start), block) };
         }
         let Some(found) = self.lists.find(&self.table, size) else {
+            if self.is_tail_for(size) {
+                // SAFETY: just asked.
+                return unsafe { self.shorten_tail(size) };
+            }
             return self.cut_tail(0, size).unwrap_or(Run::NOWHERE);
         };
         // SAFETY: it is free, in its list, and at least `size` granules long.
@@ -353,6 +367,32 @@ impl<T: Table> Space<T> {
         }
     }
 
+    /// Is there a tail, and will it be one without `size` granules?
+    #[inline(always)]
+    const fn is_tail_for(&self, size: u32) -> bool {
+        self.tail != NONE
+            && (self.granules - self.tail) as u64 >= size as u64 + self.shortest_tail() as u64
+    }
+
+    /// Takes `size` granules out of the tail, and returns what the tail was.
+    ///
+    /// # Safety
+    ///
+    /// [`is_tail_for`](Self::is_tail_for) says so.
+    #[inline(always)]
+    unsafe fn shorten_tail(&mut self, size: u32) -> Run {
+        let run = Run { start: self.tail, size: self.granules - self.tail };
+        // SAFETY: the granules lie in the tail, which is free, and starts behind them now.
+        unsafe {
+            self.tail += size;
+            self.edges.validate(self.tail);
+            self.edges.toggle(run.start);
+            self.edges.toggle(self.tail);
+            self.table.take(self.table.place(run.start), size);
+        }
+        run
+    }
+
     /// Takes `size` granules out of the tail, and leaves `before` granules before them free;
     /// returns what the tail was.
     #[inline(always)]
@@ -395,7 +435,7 @@ impl<T: Table> Space<T> {
 
     /// The fewest granules at the end that are a tail.
     const fn shortest_tail(&self) -> u32 {
-        let share = self.granules / 8;
+        let share = self.granules / 4;
         if share > SHORTEST_TAIL { share } else { SHORTEST_TAIL }
     }
 
