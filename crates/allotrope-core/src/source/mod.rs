@@ -196,7 +196,8 @@ pub unsafe trait Source {
     /// # Guarantees
     ///
     /// The returned region takes the place of `region`. What was committed has kept its contents
-    /// and is committed; the rest is committed only if all of `region` was.
+    /// and is committed; the rest is committed only if all of `region` was. The new bytes read as
+    /// [`Region::contents`] of the returned region says, which need not be what it said before.
     ///
     /// # Errors
     ///
