@@ -39,18 +39,25 @@ fn end_of_memory() -> usize {
     memory_size::<0>().wrapping_mul(PAGE_SIZE)
 }
 
-/// New pages, which read as zero.
-fn fresh(size: usize) -> Option<NonNull<u8>> {
+/// New pages, which read as zero. Those that end where addresses do are `free`, but for the last.
+fn fresh(free: &mut FreeRanges, size: usize) -> Option<NonNull<u8>> {
     let pages = memory_grow::<0>(size / PAGE_SIZE);
     if pages == REFUSED {
         return None;
     }
     let start = pages.wrapping_mul(PAGE_SIZE);
-    // No object ends where addresses do: the last page, lost with those before it, is nobody's.
-    start.checked_add(size)?;
     // The machine says where the pages are, and has no pointer to give. Its memory is one object to
     // it, of which all pages are parts.
-    NonNull::new(ptr::with_exposed_provenance_mut(start))
+    let place = NonNull::new(ptr::with_exposed_provenance_mut(start))?;
+    if start.checked_add(size).is_some() {
+        return Some(place);
+    }
+    // No object ends where addresses do: the last page is nobody's.
+    if size > PAGE_SIZE {
+        // SAFETY: new pages stay, and are nobody's.
+        unsafe { free.put(place, size - PAGE_SIZE) };
+    }
+    None
 }
 
 // SAFETY: `memory.grow` adds pages that nobody has; they are given to one at a time.
@@ -66,7 +73,7 @@ unsafe impl Platform for Native {
         }
         let behind = free.size_before(end_of_memory());
         if behind > 0
-            && let Some(start) = fresh(size - behind)
+            && let Some(start) = fresh(&mut free, size - behind)
         {
             // SAFETY: new pages stay, and are nobody's.
             unsafe { free.put(start, size - behind) };
@@ -74,7 +81,7 @@ unsafe impl Platform for Native {
                 return Some((start, Contents::Unknown));
             }
         }
-        Some((fresh(size)?, Contents::Zero))
+        Some((fresh(&mut free, size)?, Contents::Zero))
     }
 
     unsafe fn commit(_: NonNull<u8>, _: usize) -> bool {
@@ -103,7 +110,7 @@ unsafe impl Platform for Native {
         if end.addr().get() != end_of_memory() {
             return None;
         }
-        let added = fresh(more)?;
+        let added = fresh(&mut free, more)?;
         if added != end {
             // SAFETY: new pages stay, and are nobody's.
             unsafe { free.put(added, more) };
