@@ -107,6 +107,13 @@ impl<S: Subject> Suite<S> {
         self
     }
 
+    /// Whether the sizes around every limit are swept before the random scripts. On; off for an
+    /// allocator whose calls are slow.
+    pub fn sweeps(mut self, sweeps: bool) -> Self {
+        self.settings.sweeps = sweeps;
+        self
+    }
+
     /// How many calls a random script makes.
     pub fn steps(mut self, calls: usize) -> Self {
         self.settings.steps = calls;
@@ -184,7 +191,9 @@ impl<S: Subject> Suite<S> {
     /// The first broken promise, minimised.
     pub fn run(&self) -> Result<Report, Box<Failure>> {
         let mut report = Report::default();
-        self.sweeps(&mut report)?;
+        if self.settings.sweeps {
+            self.sweep(&mut report)?;
+        }
         let calls = self.random_scripts(&mut report)?;
         if calls > 0 {
             self.short_upstreams(&mut report)?;
@@ -222,7 +231,7 @@ impl<S: Subject> Suite<S> {
         Ok(report)
     }
 
-    fn sweeps(&self, report: &mut Report) -> Result<(), Box<Failure>> {
+    fn sweep(&self, report: &mut Report) -> Result<(), Box<Failure>> {
         for limit in self.settings.all_limits() {
             self.case(report, (0, Conditions::default(), None), &mut |runner| {
                 script::sweep(runner, limit)
