@@ -44,6 +44,13 @@ impl Room {
         &mut upstream.buffer(self.shift + self.size)[self.shift..]
     }
 
+    /// The same in two, that touch at about the byte `border`: where many blocks could start.
+    pub fn halves(self, upstream: &TestUpstream, border: usize) -> [&mut [MaybeUninit<u8>]; 2] {
+        let border = (self.shift + border.min(self.size)) & !63;
+        let (low, high) = self.bytes(upstream).split_at_mut(border.saturating_sub(self.shift));
+        [low, high]
+    }
+
     /// The same as a source.
     pub fn buffer(self, upstream: &TestUpstream) -> Buffer<'_> {
         Buffer::new(self.bytes(upstream))

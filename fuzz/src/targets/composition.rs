@@ -3,16 +3,20 @@
 //! ```text
 //! owner   = a strategy in a buffer | Fallback<owner, owner> | BySize<owner, owner>
 //!         | Limit<owner> | AlignTo<owner> | Affix<owner>
+//!         | Fallback<Affix<neighbour>, neighbour>, either the lower one
 //! any     = owner | the upstream | a strategy over any owner or over the upstream
 //!         | Fallback<owner, any> | Fallback<any, owner, AskSecond> | BySize<any, any>
 //!         | Limit<any> | AlignTo<any> | Affix<any> | Null
 //! ```
+//!
+//! Neighbours are strategies in the halves of one buffer: what a part takes for its own wrongly is
+//! what lies next to it.
 
 #![forbid(unsafe_code)]
 
 use allotrope_conformance::TestUpstream;
 use allotrope_core::{
-    Affix, AlignTo, BestFit, BySize, Fallback, FixedSize, Limit, Local, Locked, Null, Pool,
+    Affix, AlignTo, BestFit, Buffer, BySize, Fallback, FixedSize, Limit, Local, Locked, Null, Pool,
     Segregated, Upstream,
 };
 
@@ -77,24 +81,40 @@ fn any<'u>(input: &mut Input<'_>, upstream: &'u TestUpstream, depth: usize) -> A
 
 /// An allocator that knows its blocks.
 fn owner<'u>(input: &mut Input<'_>, upstream: &'u TestUpstream, depth: usize) -> Owner<'u> {
-    let kinds = if depth == 0 { 1 } else { 8 };
+    let kinds = if depth == 0 { 1 } else { 9 };
     let part = |input: &mut Input<'_>| owner(input, upstream, depth - 1);
     match input.below(kinds) {
         0..2 => in_buffer(input, upstream),
         2 => Owner::new(Limit::new(part(input), input.short())),
         3 => Owner::new(AlignTo::<32, _>::new(part(input))),
-        4 => Owner::new(Affix::new(part(input), (), [3_u16; 3])),
+        4 => Owner::new(Affix::new(part(input), 7_u64, [3_u16; 3])),
         5 => Owner::new(BySize::<100, _, _>::new(part(input), part(input))),
         6 => Owner::new(Fallback::asking_second(part(input), part(input))),
-        _ => Owner::new(Fallback::new(part(input), part(input))),
+        7 => Owner::new(Fallback::new(part(input), part(input))),
+        _ => neighbours(input, upstream),
     }
+}
+
+/// Two strategies in one buffer, the first asked with affixes around its blocks.
+fn neighbours<'u>(input: &mut Input<'_>, upstream: &'u TestUpstream) -> Owner<'u> {
+    let kinds = [input.byte(), input.byte()];
+    let is_low_first = input.below(2) == 0;
+    let room = Room::read(input);
+    let [low, high] = room.halves(upstream, input.short()).map(Buffer::new);
+    let (first, second) = if is_low_first { (low, high) } else { (high, low) };
+    let first = Affix::new(strategy(kinds[0], first), 7_u64, 3_u8);
+    Owner::new(Fallback::new(first, strategy(kinds[1], second)))
 }
 
 /// A strategy in a buffer.
 fn in_buffer<'u>(input: &mut Input<'_>, upstream: &'u TestUpstream) -> Owner<'u> {
-    let kind = input.below(5);
-    let buffer = Room::read(input).buffer(upstream);
-    match kind {
+    let kind = input.byte();
+    strategy(kind, Room::read(input).buffer(upstream))
+}
+
+/// The strategy of this number.
+fn strategy(kind: u8, buffer: Buffer<'_>) -> Owner<'_> {
+    match kind % 5 {
         0 => Owner::new(Local::new(BestFit::new(buffer))),
         1 => Owner::new(Local::new(FixedSize::<64, _>::new(buffer))),
         2 => Owner::new(Locked::new(BestFit::new(buffer))),
