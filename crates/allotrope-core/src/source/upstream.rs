@@ -1,12 +1,14 @@
 //! A source of regions that another allocator gives out as blocks.
 
 use core::alloc::Layout;
+use core::mem;
 use core::ptr::NonNull;
 
 use allocator_api2::alloc::Allocator;
 
 use super::{Contents, Movement, Region, Source};
 use crate::AllocError;
+use crate::hook::AbortOnUnwind;
 use crate::layout::granule::GRANULE_SIZE;
 
 /// Another allocator as a [`Source`]: its blocks are the regions.
@@ -16,7 +18,9 @@ use crate::layout::granule::GRANULE_SIZE;
 /// [`compat`](crate::compat).
 ///
 /// What cannot be had whole is asked for by halves. An upstream that returns too few or misaligned
-/// bytes breaks its own contract; its block is given back and counts as a failure.
+/// bytes breaks its own contract; its block is given back and counts as a failure. So does one that
+/// a block has grown into: what it holds moves to a new block, and where that cannot be had, the
+/// program aborts, because the old block is gone.
 ///
 /// An upstream must not allocate, directly or indirectly (by a hook of its own, for one), from the
 /// very allocator that it supplies. [`Local`](crate::Local) and
@@ -40,14 +44,37 @@ impl<A> Upstream<A> {
 
 impl<A: Allocator> Upstream<A> {
     fn checked(&self, block: NonNull<[u8]>, layout: Layout) -> Result<Region, AllocError> {
-        let misaligned = !block.addr().get().is_multiple_of(layout.align());
-        if misaligned || block.len() < layout.size() {
+        if !is_whole(block, layout) {
             // SAFETY: the block was just allocated with this layout, and nobody has it.
             unsafe { self.allocator.deallocate(block.cast(), layout) };
             return Err(AllocError);
         }
         Ok(Region::new(block, block.len(), Contents::Unknown))
     }
+
+    /// A new block, with the first `kept` bytes of `block`, which is not what `layout` asked for.
+    ///
+    /// # Safety
+    ///
+    /// `block` was allocated with `layout`, and nobody uses it.
+    #[cold]
+    unsafe fn replace(&self, block: NonNull<[u8]>, layout: Layout, kept: usize) -> Region {
+        let abort = AbortOnUnwind;
+        assert!(block.len() >= kept, "an upstream grew a block, and lost what it held");
+        let region = self.reserve(layout.size(), layout.size());
+        let region = region.expect("an upstream grew a block, and returned less than it should");
+        // SAFETY: both have so many bytes; they are two blocks.
+        unsafe { region.start().copy_from_nonoverlapping(block.cast(), kept) };
+        // SAFETY: as the caller promises.
+        unsafe { self.allocator.deallocate(block.cast(), layout) };
+        mem::forget(abort);
+        region
+    }
+}
+
+/// Does the block keep the contract of `Allocator`?
+fn is_whole(block: NonNull<[u8]>, layout: Layout) -> bool {
+    block.addr().get().is_multiple_of(layout.align()) && block.len() >= layout.size()
 }
 
 /// The layout of a region of `size` bytes.
@@ -99,7 +126,11 @@ unsafe impl<A: Allocator> Source for Upstream<A> {
         }
         // SAFETY: the region is a block of `allocator` that `old` fits, and `new` is no smaller.
         match unsafe { self.allocator.grow(region.start(), old, new) } {
-            Ok(block) => Ok(Region::new(block, block.len(), Contents::Unknown)),
+            Ok(block) if is_whole(block, new) => {
+                Ok(Region::new(block, block.len(), Contents::Unknown))
+            }
+            // SAFETY: the block is that of the region now, which the caller gives up.
+            Ok(block) => Ok(unsafe { self.replace(block, new, old.size()) }),
             Err(_) => Err(region),
         }
     }

@@ -448,6 +448,7 @@ impl Record {
         align: usize,
     ) -> Result<Self, Self> {
         let (block_end, end) = (offset + self.extent, offset + extent);
+        let is_too_short = end > self.region.size();
         let usable = block_end..end.min(self.region.size());
         let mut held = if offset <= self.region.committed() {
             end
@@ -455,21 +456,24 @@ impl Record {
             // What lies before the block is perhaps not committed, and does not count then.
             (self.held + usable.len()).min(end)
         };
+        // All of a region is committed before it grows, so that all is afterwards.
+        let needed = if is_too_short { 0..self.region.size() } else { usable };
         // SAFETY: the range lies in the region (`end` is no less than the block's end).
-        if usable.start < usable.end && unsafe { source.commit(&self.region, usable) }.is_err() {
+        if !needed.is_empty() && unsafe { source.commit(&self.region, needed) }.is_err() {
             return Err(self);
         }
-        if end > self.region.size() {
-            // SAFETY: as above. All of the region is committed then, so all will be.
-            if unsafe { source.commit(&self.region, 0..self.region.size()) }.is_err() {
-                return Err(self);
-            }
+        if is_too_short {
             let keeps_alignment = align <= S::REGION_ALIGN;
             let movement = if keeps_alignment { Movement::Allowed } else { Movement::Never };
             // SAFETY: as above, and the block's old place is given up (caller).
             self.region = match unsafe { source.grow_region(self.region, end, movement) } {
                 Ok(region) => region,
-                Err(region) => return Err(Self { region, ..self }),
+                Err(region) => {
+                    let mut unchanged = Self { region, ..self };
+                    // SAFETY: as above; all of the region is committed.
+                    unsafe { unchanged.decommit_around(source, offset) };
+                    return Err(unchanged);
+                }
             };
             held = end;
         }
@@ -479,6 +483,24 @@ impl Record {
         self.extent = extent;
         self.held = self.held.max(self.region.committed()).max(held);
         Ok(self)
+    }
+
+    /// Gives back what is behind the bytes before and behind the block, which do not count as held.
+    ///
+    /// # Safety
+    ///
+    /// The region is on loan from `source`, and committed; the block lies `offset` behind its start.
+    unsafe fn decommit_around<S: Source>(&mut self, source: &S, offset: usize) {
+        let behind = offset + self.extent..self.region.size();
+        if offset > 0 {
+            // SAFETY: as the caller promises; nobody needs what lies before the block.
+            let _ = unsafe { source.decommit(&self.region, 0..offset) };
+        }
+        // SAFETY: as above; nor what lies behind it.
+        if !behind.is_empty() && unsafe { source.decommit(&self.region, behind) } != Contents::Zero
+        {
+            self.tail = Contents::Unknown;
+        }
     }
 }
 
