@@ -19,7 +19,6 @@ const STEPS: &[&str] = &[
     "tsan",
     "paths",
     "foreign",
-    "planted",
 ];
 
 /// Runs the command.
@@ -34,17 +33,23 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
         let name = words.next().unwrap_or_default();
         let outcome = dispatch(&name, &words.collect::<Vec<_>>());
         let time = step_start.elapsed();
-        outcome
-            .map_err(|error| format!("step `{step}` failed after {}: {error}", in_seconds(time)))?;
-        println!("\n{step}: {}", in_seconds(time));
         times.push((step, time));
+        if let Err(error) = outcome {
+            print_times(&times, start);
+            return Err(format!("step `{step}` failed after {}: {error}", in_seconds(time)));
+        }
+        println!("\n{step}: {}", in_seconds(time));
     }
     println!("\n== all steps passed ==\n");
+    print_times(&times, start);
+    Ok(())
+}
+
+fn print_times(times: &[(&str, Duration)], start: Instant) {
     for (step, time) in times {
-        println!("{step:<14}{:>8}", in_seconds(time));
+        println!("{step:<14}{:>8}", in_seconds(*time));
     }
     println!("{:<14}{:>8}", "total", in_seconds(start.elapsed()));
-    Ok(())
 }
 
 fn in_seconds(time: Duration) -> String {

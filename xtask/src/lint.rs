@@ -5,13 +5,14 @@ use std::path::Path;
 
 use crate::rules::{self, RULES};
 use crate::workspace::Workspace;
-use crate::{fuzz, shell};
+use crate::{fuzz, planted, shell};
 
 /// Runs the command.
 pub fn run(arguments: &[String]) -> Result<(), String> {
     shell::no_arguments("lint", arguments)?;
     let workspace = Workspace::load()?;
     check_rules(&workspace)?;
+    planted::check(&workspace)?;
     shell::run(workspace.command("cargo").args(["fmt", "--all", "--check"]))
         .map_err(|error| format!("{error}: `cargo fmt --all` formats the source"))?;
     // No feature is named, so that the benches' peers in C and C++ stay out. The threshold of

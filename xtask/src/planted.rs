@@ -47,10 +47,7 @@ struct List {
 /// Runs the command; arguments restrict it to the bugs whose name contains one of them.
 pub fn run(arguments: &[String]) -> Result<(), String> {
     let workspace = Workspace::load()?;
-    let bugs = load(&workspace)?;
-    for bug in &bugs {
-        bug.apply_to(&read(&workspace.root.join(&bug.file))?)?;
-    }
+    let bugs = load_all(&workspace)?;
     let is_wanted = |bug: &&Patch| {
         arguments.is_empty() || arguments.iter().any(|argument| bug.name.contains(argument))
     };
@@ -117,6 +114,22 @@ fn for_each<T: Sync, R: Send>(
         done.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
     done.sort_by_key(|(index, _)| *index);
     Ok(done.into_iter().map(|(_, result)| result).collect())
+}
+
+/// Does every patch still apply?
+pub fn check(workspace: &Workspace) -> Result<(), String> {
+    let bugs = load_all(workspace)?;
+    println!("all {} planted bugs still apply", bugs.len());
+    Ok(())
+}
+
+/// The bugs of the list, each of which applies.
+fn load_all(workspace: &Workspace) -> Result<Vec<Patch>, String> {
+    let bugs = load(workspace)?;
+    for bug in &bugs {
+        bug.apply_to(&read(&workspace.root.join(&bug.file))?)?;
+    }
+    Ok(bugs)
 }
 
 /// Reads the list; names are unique, since they name log files.
