@@ -23,7 +23,7 @@ const MANY: u8 = 4;
 /// How chunks have grown so far.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Growth {
-    /// The size of the next chunk.
+    /// The size of the next chunk, if the cap allows it.
     next: usize,
     cap: usize,
     /// Is there no chunk yet?
@@ -38,15 +38,14 @@ impl Growth {
         Self { next: first, cap: CAP, is_first: true, own_chunks: 0 }
     }
 
-    /// The same with another cap.
+    /// The same with another cap. How far chunks have grown is not forgotten under a low one.
     pub(crate) const fn with_cap(self, cap: usize) -> Self {
-        let next = if self.next < cap { self.next } else { cap };
-        Self { next, cap, ..self }
+        Self { cap, ..self }
     }
 
     /// How large the next chunk should be, in bytes.
     pub(crate) const fn next(self) -> usize {
-        self.next
+        if self.next < self.cap { self.next } else { self.cap }
     }
 
     /// What follows when such a chunk was added.
@@ -64,8 +63,9 @@ impl Growth {
     }
 
     const fn doubled(self) -> Self {
-        let next = self.next.saturating_mul(2);
-        Self { next: if next < self.cap { next } else { self.cap }, ..self }
+        let doubled = self.next.saturating_mul(2);
+        let next = if doubled < self.cap { doubled } else { self.cap };
+        Self { next: if self.next < next { next } else { self.next }, ..self }
     }
 }
 
@@ -121,6 +121,7 @@ mod tests {
         assert_eq!(growth.next(), 10_000);
         assert_eq!(growth.with_cap(usize::MAX).after_chunk().next(), 20_000);
         assert_eq!(growth.with_cap(16).next(), 16);
+        assert_eq!(growth.with_cap(0).after_own_chunk().with_cap(usize::MAX).next(), 10_000);
     }
 
     #[test]

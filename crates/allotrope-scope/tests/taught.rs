@@ -1,0 +1,21 @@
+//! Each test after the bug that taught it.
+
+use allocator_api2::alloc::Global;
+use allotrope_core::Upstream;
+use allotrope_scope::Arena;
+
+type HeapArena = Arena<Upstream<Global>>;
+
+fn heap_arena() -> HeapArena {
+    Arena::with_source(Upstream::new(Global))
+}
+
+#[test]
+fn a_cap_that_is_raised_again_has_an_effect() {
+    let arena = heap_arena();
+    arena.alloc(1_u64);
+    arena.set_chunk_cap(0);
+    arena.set_chunk_cap(1 << 20);
+    (0..10_000).for_each(|n| _ = arena.alloc(n as u64));
+    assert!(arena.chunks().count() < 20, "{} chunks", arena.chunks().count());
+}
