@@ -262,7 +262,8 @@ impl<S: Source> Arena<S> {
         self.space.chunks.held()
     }
 
-    /// The chunks: first those in use, oldest first, then those of one block, then free ones.
+    /// The chunks: first those in use, oldest first, then those of one block, then free ones. The
+    /// list ends early if a chunk is released, or grows, while it is walked.
     pub fn chunks(&self) -> impl Iterator<Item = ChunkUse> {
         chunk_uses(&self.space)
     }

@@ -1,5 +1,6 @@
 //! What a chunk is used for: a line of an arena's account.
 
+use core::iter;
 use core::ptr::NonNull;
 
 use allotrope_core::Source;
@@ -31,7 +32,8 @@ impl ChunkUse {
     }
 }
 
-/// All chunks of `space`.
+/// All chunks of `space`. Blocks may be allocated meanwhile: should a chunk go by that, nothing more
+/// comes.
 pub(crate) fn chunk_uses<S: Source>(space: &Space<S>) -> impl Iterator<Item = ChunkUse> {
     let used = space.used().map(|(chunk, end)| {
         let start = chunk.start();
@@ -42,5 +44,6 @@ pub(crate) fn chunk_uses<S: Source>(space: &Space<S>) -> impl Iterator<Item = Ch
         used: 0,
         size: chunk.size(),
     });
-    used.chain(unused)
+    let (mut uses, gone) = (used.chain(unused), space.chunks.gone());
+    iter::from_fn(move || if space.chunks.gone() == gone { uses.next() } else { None })
 }

@@ -37,6 +37,8 @@ pub(crate) struct Chunks<S: Source> {
     growth: Cell<Growth>,
     /// How many times a chunk was taken into use for one block.
     numbers: Cell<u64>,
+    /// How many times a chunk was released, or grew and may have moved.
+    gone: Cell<u64>,
 }
 
 /// A chunk with room for a block.
@@ -62,6 +64,7 @@ impl<S: Source> Chunks<S> {
             limit: Cell::new(usize::MAX),
             growth: Cell::new(Growth::from(Self::FIRST)),
             numbers: Cell::new(0),
+            gone: Cell::new(0),
         }
     }
 
@@ -93,6 +96,11 @@ impl<S: Source> Chunks<S> {
     #[inline(always)]
     pub(crate) fn numbers(&self) -> u64 {
         self.numbers.get()
+    }
+
+    /// While this is the same, references to chunks are good.
+    pub(crate) fn gone(&self) -> u64 {
+        self.gone.get()
     }
 
     pub(crate) fn has_own(&self) -> bool {
@@ -258,6 +266,7 @@ impl<S: Source> Chunks<S> {
         }
         self.own.set(chunk.next());
         self.held.set(self.held.get() - chunk.size());
+        self.gone.set(self.gone.get() + 1);
         // SAFETY: the chunk is in no list, and its block moves with it (caller).
         let grown = unsafe { chunk::grow(&self.source, chunk, least) };
         let (Ok(chunk) | Err(chunk)) = grown;
@@ -296,6 +305,7 @@ impl<S: Source> Chunks<S> {
 
     /// Releases a chunk that is in no list, and that nobody uses.
     fn release(&self, chunk: ChunkRef) {
+        self.gone.set(self.gone.get() + 1);
         self.held.set(self.held.get() - chunk.size());
         // SAFETY: the chunk came from this source; it is in no list, and so its blocks are gone.
         unsafe { chunk::release(&self.source, chunk) };
