@@ -274,7 +274,8 @@ impl<S: Source> Arena<S> {
     }
 
     /// Sets how many bytes may be held from the source at most; a request that would need more
-    /// fails. What is held already stays.
+    /// fails. What is held already stays. A source that adds more to a chunk than was asked for, as a
+    /// large block grows in it, may pass the limit by that.
     pub fn set_allocation_limit(&self, limit: Option<usize>) {
         self.space.chunks.set_limit(limit.unwrap_or(usize::MAX));
     }

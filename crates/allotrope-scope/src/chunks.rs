@@ -204,7 +204,10 @@ impl<S: Source> Chunks<S> {
         let in_use = self.held.get() - unused;
         let wanted = wanted.min(in_use.max(Self::FIRST));
         let bound = (in_use.saturating_sub(room)).saturating_add(need).saturating_mul(2);
-        self.release_unused(bound.saturating_sub(wanted.max(least)));
+        // The limit makes them go, too, but not where that would not help.
+        let others = self.limit.get().checked_sub(least).filter(|others| in_use <= *others);
+        let others = others.ok_or(AllocError)?;
+        self.release_unused(bound.saturating_sub(wanted.max(least)).min(others));
         let allowed = self.limit.get().saturating_sub(self.held.get());
         if least > allowed {
             return Err(AllocError);
@@ -259,8 +262,13 @@ impl<S: Source> Chunks<S> {
     pub(crate) unsafe fn grow_block(&self, start: NonNull<u8>, extent: usize) -> Option<ChunkRef> {
         let chunk = self.own.get().filter(|chunk| chunk.left() == start)?;
         let padding = start.addr().get() - chunk.start().addr().get();
-        let least = chunk::region_size(padding.checked_add(extent)?).ok()?;
-        let added = least.checked_sub(chunk.size())?;
+        let need = padding.checked_add(extent)?;
+        if need <= chunk.room() {
+            return Some(chunk);
+        }
+        let least = chunk::region_size(need).ok()?;
+        // Sources of pages round it up.
+        let added = least.checked_next_multiple_of(S::REGION_ALIGN)?.checked_sub(chunk.size())?;
         if added > self.limit.get().saturating_sub(self.held.get()) {
             return None;
         }

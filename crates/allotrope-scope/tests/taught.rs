@@ -2,7 +2,7 @@
 
 use allocator_api2::alloc::Global;
 use allocator_api2::vec::Vec as ArenaVec;
-use allotrope_core::Upstream;
+use allotrope_core::{OsPages, Upstream};
 use allotrope_scope::Arena;
 
 type HeapArena = Arena<Upstream<Global>>;
@@ -30,4 +30,53 @@ fn chunks_may_be_listed_while_blocks_are_allocated() {
     arena.alloc([0_u64; 1000]);
     assert!(arena.bytes_held() < held, "no chunk was released");
     assert!(chunks.count() <= 1, "one that was released is listed");
+}
+
+#[test]
+fn the_limit_is_kept_when_a_large_block_grows() {
+    let page = OsPages::page_size();
+    let arena = Arena::new();
+    arena.alloc(1_u64);
+    let mut large = ArenaVec::<u8, _>::with_capacity_in(1 << 20, &arena);
+    let limit = arena.bytes_held() + page / 2;
+    arena.set_allocation_limit(Some(limit));
+    for size in ((1 << 20)..(1 << 20) + 2 * page).step_by(64) {
+        let has_grown = large.try_reserve_exact(size).is_ok();
+        assert!(arena.bytes_held() <= limit, "{} of {limit}, {has_grown}", arena.bytes_held());
+    }
+}
+
+#[test]
+fn a_large_block_grows_into_what_its_chunk_has_left() {
+    let arena = heap_arena();
+    arena.alloc(1_u64);
+    drop(ArenaVec::<u8, _>::with_capacity_in(1 << 20, &arena));
+    let mut again = ArenaVec::<u8, _>::with_capacity_in(600_000, &arena);
+    let (held, start) = (arena.bytes_held(), again.as_ptr());
+    again.resize(600_000, 1);
+    again.reserve_exact(100_000);
+    assert_eq!((arena.bytes_held(), again.as_ptr()), (held, start));
+}
+
+#[test]
+fn a_request_that_fails_leaves_unused_chunks_alone() {
+    let mut arena = heap_arena();
+    arena.set_chunk_cap(4096);
+    (0..100).for_each(|_| _ = arena.alloc([0_u64; 100]));
+    arena.reset();
+    let held = arena.bytes_held();
+    arena.set_allocation_limit(Some(5000));
+    assert!(arena.try_alloc([0_u64; 1000]).is_err());
+    assert_eq!(arena.bytes_held(), held);
+}
+
+#[test]
+fn unused_chunks_make_way_for_the_limit() {
+    let mut arena = heap_arena();
+    arena.set_chunk_cap(4096);
+    arena.set_allocation_limit(Some(100_000));
+    while arena.try_alloc([0_u64; 100]).is_ok() {}
+    arena.reset();
+    assert!(arena.try_alloc_slice_fill_with(60_000, |_| 0_u8).is_ok(), "{arena:?}");
+    assert!(arena.bytes_held() <= 100_000);
 }
