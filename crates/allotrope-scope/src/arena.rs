@@ -246,9 +246,9 @@ impl<S: Source> Arena<S> {
     }
 
     /// Gives memory that is not in use back to the source, until no more than `bytes` bytes are
-    /// held, or everything is in use.
+    /// held, or everything is in use. A chunk where an open scope began is in use.
     pub fn shrink_to(&mut self, bytes: usize) {
-        self.space.shrink_to(bytes);
+        self.space.shrink_to(bytes, self.marks.is_any_open());
     }
 
     /// How many bytes blocks take, with what lies unused between and behind them in chunks that are

@@ -5,7 +5,8 @@
 //! ```
 //!
 //! The arena itself remembers where each open mark was made; what the user holds merely says which
-//! record is meant. So a mark of another arena, or one that has ended, cannot do any harm.
+//! record is meant, by its address and number. So a mark of another arena, or one that has ended,
+//! cannot do any harm: it is not in the list, or is taken for an open mark, whose scope ends.
 //!
 //! # Invariants
 //!
@@ -21,6 +22,11 @@ use allotrope_core::{AllocError, Source};
 use crate::space::{Position, Space};
 
 /// What an arena has been told to remember by [`begin_scope`](crate::Arena::begin_scope).
+///
+/// An arena knows its open marks, by where they are in its memory and by their number, and
+/// [`end_scope`](crate::Arena::end_scope) refuses any other. Only a mark of an arena that is gone can
+/// be taken for one of an arena that has got the same memory since. It ends a scope of that arena
+/// then, as its owner could: a mistake, but one that touches no memory that is in use.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[must_use = "a mark that is not ended keeps outer ones from ending"]
 pub struct Mark {
@@ -68,11 +74,13 @@ impl Marks {
 
     /// Remembers where `space` is.
     pub(crate) fn begin<S: Source>(&self, space: &Space<S>) -> Result<Mark, AllocError> {
-        let position = space.position();
+        // A source that calls back may make marks while there is no place for this one. They come
+        // after this position and end with it; so they are left out of the list: invariant 1.
+        let (position, outer) = (space.position(), self.open.get());
         let record = space.place_for::<Record>()?;
         let serial = self.serials.get() + 1;
         // SAFETY: the block is new, and fits.
-        unsafe { record.write(Record { outer: self.open.get(), serial, position }) };
+        unsafe { record.write(Record { outer, serial, position }) };
         self.serials.set(serial);
         self.open.set(Some(record));
         Ok(Mark { record, serial })
@@ -95,6 +103,11 @@ impl Marks {
             (inner, next) = (true, record.outer);
         }
         Err(MarkError::NotOpen)
+    }
+
+    /// Is there an open one, whose position has to stay good?
+    pub(crate) fn is_any_open(&self) -> bool {
+        self.open.get().is_some()
     }
 
     /// Closes all marks.

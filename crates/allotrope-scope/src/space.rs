@@ -363,13 +363,14 @@ impl<S: Source> Space<S> {
         Ok(())
     }
 
-    /// Releases what is not in use, until no more than `bytes` are held.
-    pub(crate) fn shrink_to(&self, bytes: usize) {
+    /// Releases what is not in use, until no more than `bytes` are held. The current chunk stays if a
+    /// position `is_remembered`: that may be its start, though no block is there.
+    pub(crate) fn shrink_to(&self, bytes: usize, is_remembered: bool) {
         let is_unused = match self.chunks.current() {
             Some(current) => current.start() == self.cursor.get(),
             None => true,
         };
-        self.chunks.shrink_to(bytes, is_unused);
+        self.chunks.shrink_to(bytes, is_unused && !is_remembered);
         if self.chunks.current().is_none() {
             self.cursor.set(NOWHERE);
             self.limit.set(NOWHERE);

@@ -1,9 +1,14 @@
 //! Each test after the bug that taught it.
 
-use allocator_api2::alloc::Global;
+use std::alloc::Layout;
+use std::cell::{Cell, RefCell};
+use std::ptr::NonNull;
+use std::rc::{Rc, Weak};
+
+use allocator_api2::alloc::{AllocError, Allocator, Global};
 use allocator_api2::vec::Vec as ArenaVec;
 use allotrope_core::{OsPages, Upstream};
-use allotrope_scope::Arena;
+use allotrope_scope::{Arena, Mark, MarkError};
 
 type HeapArena = Arena<Upstream<Global>>;
 
@@ -79,4 +84,57 @@ fn unused_chunks_make_way_for_the_limit() {
     arena.reset();
     assert!(arena.try_alloc_slice_fill_with(60_000, |_| 0_u8).is_ok(), "{arena:?}");
     assert!(arena.bytes_held() <= 100_000);
+}
+
+#[test]
+fn shrinking_does_not_release_the_chunk_that_an_open_mark_remembers() {
+    let mut arena = heap_arena();
+    arena.set_chunk_cap(0);
+    arena.alloc(1_u64);
+    arena.reset();
+    let mark = arena.begin_scope();
+    let first = arena.chunks().next();
+    arena.shrink_to(0);
+    assert_eq!(arena.chunks().next(), first, "the mark was made in this one");
+    arena.alloc([2_u64; 40]);
+    assert_eq!(arena.end_scope(mark), Ok(()));
+    assert_eq!(arena.bytes_used(), 0);
+    for n in 0..100 {
+        assert_eq!(*arena.alloc([n; 3]), [n; 3]);
+    }
+}
+
+/// An upstream that once makes a mark in the arena above it.
+#[derive(Default)]
+struct MakesMark {
+    arena: RefCell<Weak<Arena<Upstream<&'static Self>>>>,
+    mark: Cell<Option<Mark>>,
+}
+
+// SAFETY: every block is one of `Global`.
+unsafe impl Allocator for MakesMark {
+    fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
+        if let Some(arena) = self.arena.take().upgrade() {
+            self.mark.set(Some(arena.begin_scope()));
+        }
+        Global.allocate(layout)
+    }
+
+    unsafe fn deallocate(&self, start: NonNull<u8>, layout: Layout) {
+        // SAFETY: as the caller promises.
+        unsafe { Global.deallocate(start, layout) };
+    }
+}
+
+#[test]
+fn a_mark_that_the_source_makes_meanwhile_does_not_dangle() {
+    let upstream: &'static MakesMark = Box::leak(Box::default());
+    let arena = Rc::new(Arena::with_source(Upstream::new(upstream)));
+    *upstream.arena.borrow_mut() = Rc::downgrade(&arena);
+    let outer = arena.begin_scope();
+    let inner = upstream.mark.get().unwrap();
+    let mut arena = Rc::into_inner(arena).unwrap();
+    assert_eq!(arena.end_scope(outer), Ok(()));
+    arena.alloc([0x4141_4141_4141_4141_u64; 40]);
+    assert_eq!(arena.end_scope(inner), Err(MarkError::NotOpen));
 }
