@@ -4,7 +4,7 @@ use core::alloc::Layout;
 use core::fmt;
 use core::ptr::NonNull;
 
-use allotrope_core::{AllocError, Source};
+use allotrope_core::{AllocError, Broken, Source};
 
 use crate::chunk_use::{ChunkUse, chunk_uses};
 use crate::default_source::DefaultSource;
@@ -284,6 +284,18 @@ impl<S: Source> Arena<S> {
     /// little gets a chunk of its own.
     pub fn set_chunk_cap(&self, bytes: usize) {
         self.space.chunks.set_cap(bytes);
+    }
+
+    /// Checks every invariant that the arena's memory can be held against. Takes time in proportion to
+    /// the number of chunks, for each mark and each value that is kept.
+    ///
+    /// # Errors
+    ///
+    /// The first invariant found broken, which means that this crate has a bug, or that somebody
+    /// wrote to memory that was not theirs.
+    pub fn check_invariants(&self) -> Result<(), Broken> {
+        self.space.check_invariants()?;
+        self.marks.check_invariants(&self.space)
     }
 
     /// Where its memory comes from.

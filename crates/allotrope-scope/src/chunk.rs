@@ -15,7 +15,7 @@ use core::cell::Cell;
 use core::ptr::NonNull;
 
 use allotrope_core::poison::{poison, unpoison};
-use allotrope_core::{AllocError, Movement, Region, Source};
+use allotrope_core::{AllocError, Broken, Movement, Region, Source};
 
 use crate::frontier;
 
@@ -192,5 +192,10 @@ impl ChunkRef {
 
     pub(crate) fn set_number(self, number: u64) {
         self.head().number.set(number);
+    }
+
+    /// What is wrong about it.
+    pub(crate) fn broken(self, invariant: &'static str) -> Broken {
+        Broken { invariant, address: self.start().addr().get() }
     }
 }

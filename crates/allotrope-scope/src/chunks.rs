@@ -21,7 +21,7 @@ use core::iter;
 use core::ptr::NonNull;
 
 use allotrope_core::poison::poison;
-use allotrope_core::{AllocError, Source};
+use allotrope_core::{AllocError, Broken, Source};
 
 use crate::chunk::{self, ChunkRef};
 use crate::growth::{self, Growth};
@@ -330,6 +330,35 @@ impl<S: Source> Chunks<S> {
         left.map(|chunk| (chunk, chunk.left()))
             .chain(current.map(|chunk| (chunk, cursor)))
             .chain(chain(self.own.get()).map(|chunk| (chunk, chunk.end())))
+    }
+
+    /// Checks invariants 1 to 4.
+    pub(crate) fn check_invariants(&self) -> Result<(), Broken> {
+        let lists = [&self.first, &self.own, &self.spare].map(|list| chain(list.get()));
+        let mut rest = self.held.get();
+        for chunk in lists.into_iter().flatten() {
+            // A circle ends here, too.
+            let Some(others) = rest.checked_sub(chunk.size()) else {
+                return Err(chunk.broken("every chunk is in exactly one list"));
+            };
+            rest = others;
+        }
+        if rest > 0 {
+            return Err(Broken { invariant: "what is held is in the lists", address: 0 });
+        }
+        if let Some(first) = self.first.get()
+            && !chain(Some(first)).any(|chunk| Some(chunk) == self.current.get())
+        {
+            return Err(first.broken("the current chunk is in the chain"));
+        }
+        let mut newest = self.numbers.get();
+        for chunk in chain(self.own.get()) {
+            if chunk.number() == 0 || chunk.number() > newest {
+                return Err(chunk.broken("numbers fall along the chunks of one block"));
+            }
+            newest = chunk.number() - 1;
+        }
+        Ok(())
     }
 
     /// The chunks that are not in use.

@@ -17,7 +17,7 @@
 
 use core::ptr::NonNull;
 
-use allotrope_core::{AllocError, Source};
+use allotrope_core::{AllocError, Broken, Source};
 
 use crate::space::Space;
 
@@ -119,4 +119,18 @@ impl<S: Source> Drop for Rest<'_, S> {
     fn drop(&mut self) {
         self.run();
     }
+}
+
+/// Checks invariant 1.
+pub(crate) fn check_invariants<S: Source>(space: &Space<S>) -> Result<(), Broken> {
+    let mut next = space.drops.get();
+    while let Some(node) = next {
+        if !space.has_block_at(node.cast()) {
+            let invariant = "a value that waits to be dropped is in memory that is in use";
+            return Err(Broken { invariant, address: node.addr().get() });
+        }
+        // SAFETY: invariant 1, as was just checked.
+        next = unsafe { node.as_ref() }.before;
+    }
+    Ok(())
 }

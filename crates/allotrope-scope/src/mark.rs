@@ -17,7 +17,7 @@ use core::cell::Cell;
 use core::fmt;
 use core::ptr::NonNull;
 
-use allotrope_core::{AllocError, Source};
+use allotrope_core::{AllocError, Broken, Source};
 
 use crate::space::{Position, Space};
 
@@ -108,6 +108,24 @@ impl Marks {
     /// Is there an open one, whose position has to stay good?
     pub(crate) fn is_any_open(&self) -> bool {
         self.open.get().is_some()
+    }
+
+    /// Checks that the marks are in `space`, and in the order in which they were made.
+    pub(crate) fn check_invariants<S: Source>(&self, space: &Space<S>) -> Result<(), Broken> {
+        let (mut next, mut newest) = (self.open.get(), self.serials.get());
+        while let Some(open) = next {
+            let broken = |invariant| Err(Broken { invariant, address: open.addr().get() });
+            if !space.has_block_at(open.cast()) {
+                return broken("an open mark is in memory that is in use");
+            }
+            // SAFETY: invariant 1.
+            let record = unsafe { open.as_ref() };
+            if record.serial == 0 || record.serial > newest {
+                return broken("open marks are in the order in which they were made");
+            }
+            (next, newest) = (record.outer, record.serial - 1);
+        }
+        Ok(())
     }
 
     /// Closes all marks.

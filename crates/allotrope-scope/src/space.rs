@@ -21,7 +21,7 @@ use core::cell::Cell;
 use core::ptr::NonNull;
 
 use allotrope_core::poison::unpoison;
-use allotrope_core::{AllocError, Source};
+use allotrope_core::{AllocError, Broken, Source};
 
 use crate::blocks::block;
 use crate::chunk::ChunkRef;
@@ -375,6 +375,26 @@ impl<S: Source> Space<S> {
             self.cursor.set(NOWHERE);
             self.limit.set(NOWHERE);
         }
+    }
+
+    /// Checks its own invariants, and those of what it has.
+    pub(crate) fn check_invariants(&self) -> Result<(), Broken> {
+        self.chunks.check_invariants()?;
+        let (cursor, limit) = self.bounds();
+        let bounds = match self.chunks.current() {
+            Some(chunk) => chunk.start().addr().get()..=chunk.end().addr().get(),
+            None => NOWHERE.addr().get()..=NOWHERE.addr().get(),
+        };
+        if *bounds.end() != limit || !bounds.contains(&cursor) || !cursor.is_multiple_of(STEP) {
+            let invariant = "cursor and limit are in the current chunk";
+            return Err(Broken { invariant, address: cursor });
+        }
+        drop_list::check_invariants(self)
+    }
+
+    /// Is `start` in memory that is in use?
+    pub(crate) fn has_block_at(&self, start: NonNull<u8>) -> bool {
+        self.used().any(|(chunk, end)| (chunk.start()..end).contains(&start))
     }
 
     /// The chunks in use, with where the blocks in them end.

@@ -44,7 +44,7 @@ fn check<S: Source>(arena: &Arena<S>) -> Result<(), String> {
     if (held, used) != (arena.bytes_held(), arena.bytes_used()) {
         return Err(format!("{arena:?} has chunks of {held} bytes, {used} in use"));
     }
-    Ok(())
+    arena.check_invariants().map_err(|broken| broken.to_string())
 }
 
 #[test]
