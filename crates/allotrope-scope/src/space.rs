@@ -18,6 +18,7 @@
 
 use core::alloc::Layout;
 use core::cell::Cell;
+use core::num::NonZero;
 use core::ptr::NonNull;
 
 use allotrope_core::poison::unpoison;
@@ -48,10 +49,9 @@ pub(crate) struct Position {
     pub(crate) drops: Option<NonNull<Node>>,
 }
 
-/// Where the frontier is without a chunk.
-const NOWHERE: NonNull<u8> = NonNull::<u64>::dangling().cast();
-
-const _: () = assert!(align_of::<u64>() <= STEP && STEP <= 8);
+/// Where the frontier is without a chunk: at a multiple of [`STEP`], as everywhere. What types are
+/// aligned to would not do: a `u64` is to 4 on some targets.
+const NOWHERE: NonNull<u8> = NonNull::without_provenance(NonZero::new(STEP).unwrap());
 
 impl Position {
     /// Before everything.
