@@ -10,7 +10,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::granule::{GRANULE_SIZE, MAX_GRANULES, bytes_of};
+use super::granule::{GRANULE_SIZE, MAX_GRANULES};
 
 /// Where the parts of an area lie, in bytes from the start of its region.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -51,15 +51,21 @@ impl Geometry {
         None
     }
 
-    /// How many bytes a region needs to have room for `granules` wherever it starts.
+    /// How many bytes a region needs to have room for `granules` wherever it starts; `None` if that
+    /// is more than there are addresses.
     pub(crate) const fn region_size(granules: u32, header_size: usize) -> Option<usize> {
+        if granules > MAX_GRANULES {
+            return None;
+        }
+        // With 32 bits of address, that many granules may be more than all memory.
+        let Some(bytes) = (granules as usize).checked_mul(GRANULE_SIZE) else { return None };
         let overhead = (WORD - 1)
             + header_size.next_multiple_of(WORD)
             + edges_size(granules)
             + (GRANULE_SIZE - 1)
             // What a bitmap that is rounded up for the rest of the region may cost.
             + WORD + GRANULE_SIZE;
-        if granules > MAX_GRANULES { None } else { bytes_of(granules).checked_add(overhead) }
+        bytes.checked_add(overhead)
     }
 }
 
@@ -71,6 +77,7 @@ pub(crate) const fn edges_size(granules: u32) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use super::super::granule::{GRANULE_SHIFT, bytes_of};
     use super::*;
 
     #[test]
@@ -122,5 +129,16 @@ mod tests {
         assert_eq!(Geometry::new(4097, 15, 0), None);
         assert_eq!(Geometry::new(4096, 2000, 2000), None);
         assert_eq!(Geometry::region_size(u32::MAX, 0), None);
+    }
+
+    #[test]
+    fn more_granules_than_a_32_bit_address_space_has_were_given_a_small_region() {
+        for granules in [1 << 27, (1 << 28) - 1, 1 << 28, (1 << 28) + 1, 1 << 30, MAX_GRANULES] {
+            let all = u64::from(granules) << GRANULE_SHIFT;
+            match Geometry::region_size(granules, 2000) {
+                Some(size) => assert!(size as u64 > all, "{granules}"),
+                None => assert!(all + all / 64 > usize::MAX as u64, "{granules}"),
+            }
+        }
     }
 }
