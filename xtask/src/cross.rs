@@ -10,6 +10,7 @@
 
 mod check;
 mod machine;
+mod qemu;
 mod wine;
 
 use std::path::PathBuf;

@@ -5,13 +5,10 @@
 //! long, and of code that everybody else's contract tests run. Further arguments go to `cargo test`.
 
 use std::env;
+use std::process::Command;
 
-use super::{Cross, wine};
+use super::{Cross, qemu, wine};
 use crate::{packages, sanitizer, shell};
-
-/// How many calls a random script makes, `ALLOTROPE_STEPS`, unless the environment says: each
-/// takes some ten times as long as where nothing is emulated.
-const STEPS: &str = "500";
 
 /// A target, and what stands in for a machine of that kind.
 pub struct Machine {
@@ -23,6 +20,10 @@ pub struct Machine {
     linker: &'static str,
     /// Runs its programs: a command line without quotes.
     runner: &'static str,
+    /// Makes what that command needs and no package has, by way of `linker`.
+    prepare: fn(&Cross, linker: &str, &mut Command) -> Result<(), String>,
+    /// How many calls a random script makes, `ALLOTROPE_STEPS`, unless the environment says.
+    steps: &'static str,
     /// What these need besides.
     files: &'static [&'static str],
     /// Debian's packages with all of it.
@@ -36,6 +37,9 @@ pub const MACHINES: &[Machine] = &[
         triple: "x86_64-pc-windows-gnu",
         linker: "x86_64-w64-mingw32-gcc",
         runner: wine::RUNNER,
+        prepare: wine::prepare,
+        // The instructions are the processor's own.
+        steps: "2000",
         files: &[],
         packages: &["gcc-mingw-w64-x86-64", "wine64", "wine"],
     },
@@ -46,6 +50,9 @@ pub const MACHINES: &[Machine] = &[
         // With 2 GiB of address space, as 32-bit systems have that share it with their kernel; left
         // to itself, QEMU gives all of 4 GiB, where blocks fit that fit nowhere else.
         runner: "qemu-i386 -R 0x80000000 -L /usr/i686-linux-gnu",
+        prepare: qemu::prepare,
+        // Each takes some ten times as long as where nothing is emulated.
+        steps: "300",
         files: &["/usr/i686-linux-gnu/lib/crti.o"],
         packages: &["gcc-i686-linux-gnu", "libc6-dev-i386-cross", "qemu-user"],
     },
@@ -54,6 +61,8 @@ pub const MACHINES: &[Machine] = &[
         triple: "aarch64-unknown-linux-gnu",
         linker: "aarch64-linux-gnu-gcc",
         runner: "qemu-aarch64 -L /usr/aarch64-linux-gnu",
+        prepare: |_, _, _| Ok(()),
+        steps: "300",
         files: &["/usr/aarch64-linux-gnu/lib/crti.o"],
         packages: &["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross", "qemu-user"],
     },
@@ -73,14 +82,13 @@ impl Machine {
         command.env(variable("LINKER"), self.linker).env(variable("RUNNER"), self.runner);
         command.env("CARGO_PROFILE_DEV_DEBUG", "0").env("ALLOTROPE_EMULATED", "1");
         if env::var_os("ALLOTROPE_STEPS").is_none() {
-            command.env("ALLOTROPE_STEPS", STEPS);
+            command.env("ALLOTROPE_STEPS", self.steps);
         }
-        if self.runner == wine::RUNNER {
-            wine::prepare(cross, self.linker, &mut command)?;
-        } else {
+        if self.runner != wine::RUNNER {
             // A test that starts itself again needs the emulator, too; Wine sees to that itself.
             command.env("ALLOTROPE_RUNNER", self.runner);
         }
+        (self.prepare)(cross, self.linker, &mut command)?;
         command.args(["--lib", "--tests"]);
         for library in sanitizer::libraries(&cross.workspace) {
             command.args(["--package", &library.name]);
