@@ -9,6 +9,7 @@
 
 use std::alloc::{self, Layout};
 use std::cell::{Cell, RefCell};
+use std::env;
 use std::ops::Range;
 use std::ptr::NonNull;
 
@@ -425,7 +426,14 @@ fn all_ways(mut test: impl FnMut(Ways, u64)) {
     }
 }
 
-const STEPS: usize = if cfg!(miri) { 30 } else { 1500 };
+/// How many calls each model makes; fewer where everything takes ten times as long.
+fn steps() -> usize {
+    match env::var_os("ALLOTROPE_EMULATED") {
+        _ if cfg!(miri) => 30,
+        Some(_) => 300,
+        None => 1500,
+    }
+}
 
 #[test]
 fn best_fit_gets_by_with_any_source() {
@@ -433,7 +441,7 @@ fn best_fit_gets_by_with_any_source() {
         let state = State::default();
         let mut heap = BestFit::<_, Tiny>::with_policy(Odd { ways, state: &state });
         println!("{ways:?} {seed}");
-        model(&mut heap, &state, ways.limit * 3 / 4, STEPS, seed);
+        model(&mut heap, &state, ways.limit * 3 / 4, steps(), seed);
     });
 }
 
@@ -443,10 +451,10 @@ fn fixed_size_gets_by_with_any_source() {
         let state = State::default();
         let source = || Odd { ways, state: &state };
         println!("{ways:?} {seed}");
-        model(&mut FixedSize::<16, _, Tiny>::with_policy(source()), &state, 20, STEPS, seed);
-        model(&mut FixedSize::<48, _, Tiny>::with_policy(source()), &state, 60, STEPS, seed);
-        model(&mut FixedSize::<64, _, Tiny>::with_policy(source()), &state, 80, STEPS, seed);
-        model(&mut FixedSize::<700, _, Tiny>::with_policy(source()), &state, 800, STEPS, seed);
+        model(&mut FixedSize::<16, _, Tiny>::with_policy(source()), &state, 20, steps(), seed);
+        model(&mut FixedSize::<48, _, Tiny>::with_policy(source()), &state, 60, steps(), seed);
+        model(&mut FixedSize::<64, _, Tiny>::with_policy(source()), &state, 80, steps(), seed);
+        model(&mut FixedSize::<700, _, Tiny>::with_policy(source()), &state, 800, steps(), seed);
     });
 }
 
@@ -457,12 +465,12 @@ fn segregated_gets_by_with_any_source() {
         println!("{ways:?} {seed}");
         let source = Odd { ways, state: &state };
         let mut heap = Segregated::<_, Tiny>::with_policy(source);
-        model(&mut heap, &state, 100, STEPS, seed);
+        model(&mut heap, &state, 100, steps(), seed);
         drop(heap);
         if ways.limit > 5000 {
             let source = Odd { ways, state: &state };
             let mut heap = Segregated::<_, Tiny>::with_policy(source);
-            model(&mut heap, &state, 8000, STEPS / 4, seed);
+            model(&mut heap, &state, 8000, steps() / 4, seed);
         }
     });
 }

@@ -8,6 +8,7 @@ use std::alloc::Layout;
 use crate::operation::Operation;
 use crate::promise::Broken;
 use crate::runner::{IMPOSSIBLE, Runner};
+use crate::settings::Settings;
 
 /// How far from a limit sizes are swept.
 const REACH: usize = 64;
@@ -25,6 +26,9 @@ pub(crate) fn sweep(runner: &mut Runner<'_>, limit: usize) -> Result<(), Broken>
             // Near the limit itself all calls are swept; beside it every size is freed.
             let offset = size.abs_diff(limit);
             let closely = offset <= 1 || offset == REACH || size == 0;
+            if !closely && !offset.is_multiple_of(settings.size_step) {
+                continue;
+            }
             sweep.frees(layout, closely)?;
             if closely && !cfg!(miri) {
                 sweep.grows_and_shrinks(layout)?;
@@ -48,7 +52,7 @@ impl Sweep<'_, '_> {
         let Some((block, room)) = self.allocate(layout, false)? else { return Ok(()) };
         let witness = self.allocate(Layout::new::<u64>(), false)?;
         self.runner.apply(Operation::Deallocate { block, excess: room })?;
-        for excess in excesses(room, closely) {
+        for excess in excesses(room, closely, self.runner.settings()) {
             let Some((block, _)) = self.allocate(layout, excess % 4 == 1)? else { break };
             self.runner.apply(Operation::Deallocate { block, excess })?;
         }
@@ -70,7 +74,7 @@ impl Sweep<'_, '_> {
             (size / 2, 1),
             (0, align),
         ];
-        for excess in excesses(room, true) {
+        for excess in excesses(room, true, settings) {
             let snugly = excess == 0 || excess == room;
             for (nth, (size, align)) in grown.into_iter().enumerate() {
                 let Some(to) = possible(size, align, settings.max_align) else { continue };
@@ -148,16 +152,9 @@ impl Sweep<'_, '_> {
 }
 
 /// All of a short range; of a long one both ends and some between.
-fn excesses(room: usize, closely: bool) -> impl Iterator<Item = usize> {
-    let all = 0..=room;
-    let step = if !closely {
-        room.max(1)
-    } else if room <= 256 {
-        1
-    } else {
-        room / 256
-    };
-    all.step_by(step)
+fn excesses(room: usize, closely: bool, settings: &Settings) -> impl Iterator<Item = usize> {
+    let most = if closely { settings.excesses } else { 1 };
+    (0..room).step_by((room / most).max(1)).chain([room])
 }
 
 fn possible(size: usize, align: usize, max_align: usize) -> Option<Layout> {
