@@ -263,7 +263,8 @@ impl<S: Source> Arena<S> {
     }
 
     /// The chunks: first those in use, oldest first, then those of one block, then free ones. The
-    /// list ends early if a chunk is released, or grows, while it is walked.
+    /// list ends early if a chunk is released, grows, or comes into or out of use for one block while
+    /// it is walked.
     pub fn chunks(&self) -> impl Iterator<Item = ChunkUse> {
         chunk_uses(&self.space)
     }

@@ -32,8 +32,8 @@ impl ChunkUse {
     }
 }
 
-/// All chunks of `space`. Blocks may be allocated meanwhile: should a chunk go by that, nothing more
-/// comes.
+/// All chunks of `space`. Blocks may be allocated meanwhile: should a chunk go elsewhere by that,
+/// nothing more comes.
 pub(crate) fn chunk_uses<S: Source>(space: &Space<S>) -> impl Iterator<Item = ChunkUse> {
     let used = space.used().map(|(chunk, end)| {
         let start = chunk.start();
@@ -44,6 +44,6 @@ pub(crate) fn chunk_uses<S: Source>(space: &Space<S>) -> impl Iterator<Item = Ch
         used: 0,
         size: chunk.size(),
     });
-    let (mut uses, gone) = (used.chain(unused), space.chunks.gone());
-    iter::from_fn(move || if space.chunks.gone() == gone { uses.next() } else { None })
+    let (mut uses, moves) = (used.chain(unused), space.chunks.moves());
+    iter::from_fn(move || if space.chunks.moves() == moves { uses.next() } else { None })
 }

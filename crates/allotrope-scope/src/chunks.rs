@@ -37,8 +37,8 @@ pub(crate) struct Chunks<S: Source> {
     growth: Cell<Growth>,
     /// How many times a chunk was taken into use for one block.
     numbers: Cell<u64>,
-    /// How many times a chunk was released, or grew and may have moved.
-    gone: Cell<u64>,
+    /// How many times a chunk went: into another list, elsewhere as it grew, or back to the source.
+    moves: Cell<u64>,
 }
 
 /// A chunk with room for a block.
@@ -64,7 +64,7 @@ impl<S: Source> Chunks<S> {
             limit: Cell::new(usize::MAX),
             growth: Cell::new(Growth::from(Self::FIRST)),
             numbers: Cell::new(0),
-            gone: Cell::new(0),
+            moves: Cell::new(0),
         }
     }
 
@@ -98,9 +98,13 @@ impl<S: Source> Chunks<S> {
         self.numbers.get()
     }
 
-    /// While this is the same, references to chunks are good.
-    pub(crate) fn gone(&self) -> u64 {
-        self.gone.get()
+    /// While this is the same, references to chunks are good, and lists go on as they are.
+    pub(crate) fn moves(&self) -> u64 {
+        self.moves.get()
+    }
+
+    fn count_move(&self) {
+        self.moves.set(self.moves.get() + 1);
     }
 
     pub(crate) fn has_own(&self) -> bool {
@@ -182,6 +186,7 @@ impl<S: Source> Chunks<S> {
     }
 
     fn push_own(&self, chunk: ChunkRef) {
+        self.count_move();
         self.numbers.set(self.numbers.get() + 1);
         chunk.set_number(self.numbers.get());
         chunk.set_next(self.own.get());
@@ -248,6 +253,7 @@ impl<S: Source> Chunks<S> {
     }
 
     fn push_spare(&self, chunk: ChunkRef) {
+        self.count_move();
         poison_between(chunk.start(), chunk.end());
         chunk.set_next(self.spare.get());
         self.spare.set(Some(chunk));
@@ -274,12 +280,19 @@ impl<S: Source> Chunks<S> {
         }
         self.own.set(chunk.next());
         self.held.set(self.held.get() - chunk.size());
-        self.gone.set(self.gone.get() + 1);
+        self.count_move();
         // SAFETY: the chunk is in no list, and its block moves with it (caller).
         let grown = unsafe { chunk::grow(&self.source, chunk, least) };
         let (Ok(chunk) | Err(chunk)) = grown;
         self.held.set(self.held.get() + chunk.size());
-        self.push_own(chunk);
+        let newest = self.own.get().map_or(0, ChunkRef::number);
+        if grown.is_err() && newest < chunk.number() {
+            // As it was: the block is no newer than before.
+            chunk.set_next(self.own.get());
+            self.own.set(Some(chunk));
+        } else {
+            self.push_own(chunk);
+        }
         grown.ok()
     }
 
@@ -313,7 +326,7 @@ impl<S: Source> Chunks<S> {
 
     /// Releases a chunk that is in no list, and that nobody uses.
     fn release(&self, chunk: ChunkRef) {
-        self.gone.set(self.gone.get() + 1);
+        self.count_move();
         self.held.set(self.held.get() - chunk.size());
         // SAFETY: the chunk came from this source; it is in no list, and so its blocks are gone.
         unsafe { chunk::release(&self.source, chunk) };

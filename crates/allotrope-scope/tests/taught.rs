@@ -38,6 +38,19 @@ fn chunks_may_be_listed_while_blocks_are_allocated() {
 }
 
 #[test]
+fn a_chunk_that_comes_into_use_while_chunks_are_listed_is_not_listed_twice() {
+    let arena = heap_arena();
+    arena.alloc(1_u64);
+    drop(ArenaVec::<u8, _>::with_capacity_in(1 << 20, &arena));
+    let chunks = arena.chunks();
+    let again = ArenaVec::<u8, _>::with_capacity_in(1 << 20, &arena);
+    drop(ArenaVec::<u8, _>::with_capacity_in(1 << 19, &arena));
+    let size: usize = chunks.map(|chunk| chunk.size()).sum();
+    assert!(size <= arena.bytes_held(), "{size} of {arena:?}");
+    drop(again);
+}
+
+#[test]
 fn the_limit_is_kept_when_a_large_block_grows() {
     let page = OsPages::page_size();
     let arena = Arena::new();
@@ -137,4 +150,23 @@ fn a_mark_that_the_source_makes_meanwhile_does_not_dangle() {
     assert_eq!(arena.end_scope(outer), Ok(()));
     arena.alloc([0x4141_4141_4141_4141_u64; 40]);
     assert_eq!(arena.end_scope(inner), Err(MarkError::NotOpen));
+}
+
+#[test]
+fn a_large_block_that_could_not_grow_stays_in_its_scope() {
+    let mut arena = heap_arena();
+    arena.alloc(1_u64);
+    let layout = Layout::from_size_align(100_000, 8).unwrap();
+    let block = arena.allocate(layout).unwrap();
+    let used = arena.bytes_used();
+    let mark = arena.begin_scope();
+    arena.set_allocation_limit(Some(arena.bytes_held() + (1 << 20)));
+    let impossible = Layout::from_size_align(isize::MAX as usize - 4096, 8).unwrap();
+    for larger in [Layout::from_size_align(1 << 22, 8).unwrap(), impossible] {
+        // SAFETY: the block is the arena's, with this layout.
+        assert!(unsafe { arena.grow(block.cast(), layout, larger) }.is_err());
+        arena.set_allocation_limit(None);
+    }
+    assert_eq!(arena.end_scope(mark), Ok(()));
+    assert_eq!(arena.bytes_used(), used, "the block is gone");
 }
