@@ -100,7 +100,7 @@ fn excess(input: &mut Input<'_>) -> usize {
 }
 
 /// An upstream that lends more than it was asked for, refuses a call, or has little.
-fn conditions(input: &mut Input<'_>) -> Conditions {
+pub(crate) fn conditions(input: &mut Input<'_>) -> Conditions {
     let mut conditions = Conditions::default();
     conditions.excess = input.pick(&[0, 0, 8, 4096]);
     // Always some, so that what is impossible never reaches std's allocator.

@@ -6,6 +6,8 @@
 //!                                                                                  minimised
 //! ```
 //!
+//! Arenas can do more than an allocator: `scopes` has steps of its own for them, and a shadow.
+//!
 //! Every input is legal: what has no bytes left reads zeros, and numbers are taken modulo what
 //! there is. After each call everything is checked: all blocks, the upstream's guards, and the
 //! allocator's invariants.
@@ -18,6 +20,7 @@ pub mod calls;
 pub mod input;
 pub mod part;
 pub mod place;
+pub mod scopes;
 pub mod targets;
 
 /// The arithmetic of `allotrope-core`, from its source: none of it is public there.

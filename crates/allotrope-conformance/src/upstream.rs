@@ -88,6 +88,22 @@ impl TestUpstream {
         Self(Arc::new(State { faulty: AtomicBool::new(false), books }))
     }
 
+    /// An upstream for a test that does without the suite; the conditions hold from now on.
+    pub fn alone(conditions: Conditions) -> Self {
+        let upstream = Self::new(conditions);
+        upstream.arm();
+        upstream
+    }
+
+    /// Checks that no call was wrong so far, and that nobody has written beside what is lent.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong.
+    pub fn check(&self) -> Result<(), String> {
+        self.fault().and_then(|()| self.check_guards()).map_err(|broken| broken.detail)
+    }
+
     /// Lends `len` bytes for as long as `self` is borrowed, aligned to 4096.
     ///
     /// This is the memory for allocators in a fixed buffer. It is no call, so it never fails.
@@ -299,8 +315,7 @@ mod tests {
     #[test]
     fn the_call_that_shall_fail_fails_and_no_other() {
         let conditions = Conditions { fails_at: Some(2), ..Conditions::default() };
-        let upstream = TestUpstream::new(conditions);
-        upstream.arm();
+        let upstream = TestUpstream::alone(conditions);
         let layout = Layout::new::<u64>();
         let served: Vec<bool> = (0..4).map(|_| upstream.allocate(layout).is_ok()).collect();
         assert_eq!(served, [true, false, true, true]);
@@ -319,6 +334,7 @@ mod tests {
         // SAFETY: the upstream refuses a layout that does not fit, and keeps the block.
         unsafe { upstream.deallocate(start, Layout::new::<u64>()) };
         assert_eq!(upstream.fault().unwrap_err().promise, Promise::UpstreamCalls);
+        assert!(upstream.check().is_err());
         assert_eq!(upstream.bytes_lent(), 24);
     }
 }

@@ -1,5 +1,6 @@
 //! The targets by name.
 
+pub mod arena;
 pub mod best_fit;
 pub mod composition;
 pub mod layout;
@@ -13,6 +14,7 @@ pub type Target = fn(&[u8]) -> Verdict;
 
 /// Every target, each of the name of its file.
 pub const TARGETS: &[(&str, Target)] = &[
+    ("arena", arena::run),
     ("best_fit", best_fit::run),
     ("composition", composition::run),
     ("layout", layout::run),
