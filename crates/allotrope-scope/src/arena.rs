@@ -13,7 +13,7 @@ use crate::mark::{Mark, MarkError, Marks};
 use crate::methods::{block_methods, value_methods};
 use crate::scope::{Guard, Scope};
 use crate::space::{Position, Space};
-use crate::values::or_exhausted;
+use crate::values::{Values, or_exhausted};
 
 /// Memory that is freed together: a frontier moves through chunks, and everything behind it goes at
 /// once, or scope by scope.

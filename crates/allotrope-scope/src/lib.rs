@@ -14,10 +14,13 @@ mod frontier;
 mod growth;
 mod mark;
 mod methods;
+mod places;
 #[cfg(doctest)]
 mod refused;
 mod scope;
 mod scope_box;
+#[cfg(target_has_atomic = "ptr")]
+mod shared;
 mod space;
 mod values;
 
@@ -26,4 +29,6 @@ pub use chunk_use::ChunkUse;
 pub use mark::{Mark, MarkError};
 pub use scope::{Guard, Scope};
 pub use scope_box::ScopeBox;
+#[cfg(target_has_atomic = "ptr")]
+pub use shared::{LocalArena, SharedArena};
 pub use values::InitError;

@@ -30,7 +30,7 @@ use crate::default_source::DefaultSource;
 use crate::drop_list::{self, Owner};
 use crate::methods::{block_methods, value_methods};
 use crate::space::{Position, Space};
-use crate::values::or_exhausted;
+use crate::values::{Values, or_exhausted};
 
 /// A part of an arena's life: what is put here stays for `'s`, and is freed when the scope ends.
 ///

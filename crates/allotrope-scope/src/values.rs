@@ -1,4 +1,4 @@
-//! Values in a space: how each kind comes to its place.
+//! Values in places: how each kind comes to its own.
 //!
 //! Closures, iterators and `Clone` are the user's code: they may allocate from the same space, and
 //! they may unwind. A block is taken before they are called, filled from its start, and given back
@@ -9,9 +9,9 @@ use core::fmt;
 use core::mem;
 use core::ptr::NonNull;
 
-use allotrope_core::{AllocError, Source};
+use allotrope_core::AllocError;
 
-use crate::space::Space;
+use crate::places::Places;
 
 /// Why a value that may fail to be made is not there.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -62,15 +62,15 @@ pub(crate) fn or_exhausted<T>(result: Result<T, AllocError>) -> T {
 }
 
 /// A block that is given back unless it is filled.
-struct Unfilled<'a, S: Source> {
-    space: &'a Space<S>,
+struct Unfilled<'a, P: Places + ?Sized> {
+    space: &'a P,
     start: NonNull<u8>,
     layout: Layout,
 }
 
-impl<'a, S: Source> Unfilled<'a, S> {
+impl<'a, P: Places + ?Sized> Unfilled<'a, P> {
     #[inline(always)]
-    fn new(space: &'a Space<S>, layout: Layout) -> Result<Self, AllocError> {
+    fn new(space: &'a P, layout: Layout) -> Result<Self, AllocError> {
         Ok(Self { space, start: space.allocate(layout)?.cast(), layout })
     }
 
@@ -80,7 +80,7 @@ impl<'a, S: Source> Unfilled<'a, S> {
     }
 }
 
-impl<S: Source> Drop for Unfilled<'_, S> {
+impl<P: Places + ?Sized> Drop for Unfilled<'_, P> {
     fn drop(&mut self) {
         // SAFETY: the block is the space's, with this layout, and nobody has it.
         unsafe { self.space.deallocate(self.start, self.layout) };
@@ -104,9 +104,10 @@ fn fill_slice<T: Copy>(start: NonNull<u8>, slice: &[T]) -> NonNull<[T]> {
     NonNull::slice_from_raw_parts(start, slice.len())
 }
 
-impl<S: Source> Space<S> {
+/// Values of each kind, put where there is a place.
+pub(crate) trait Values: Places {
     #[inline(always)]
-    pub(crate) fn put<T>(&self, value: T) -> NonNull<T> {
+    fn put<T>(&self, value: T) -> NonNull<T> {
         match self.place_here() {
             Some(place) => fill(place, value),
             None => self.put_elsewhere(value),
@@ -121,15 +122,12 @@ impl<S: Source> Space<S> {
     }
 
     #[inline(always)]
-    pub(crate) fn try_put<T>(&self, value: T) -> Result<NonNull<T>, AllocError> {
+    fn try_put<T>(&self, value: T) -> Result<NonNull<T>, AllocError> {
         Ok(fill(self.place_for()?, value))
     }
 
     #[inline(always)]
-    pub(crate) fn try_put_with<T>(
-        &self,
-        make: impl FnOnce() -> T,
-    ) -> Result<NonNull<T>, AllocError> {
+    fn try_put_with<T>(&self, make: impl FnOnce() -> T) -> Result<NonNull<T>, AllocError> {
         let start = self.place_for::<T>()?.cast();
         let unfilled = Unfilled { space: self, start, layout: Layout::new::<T>() };
         let place = fill(start.cast(), make());
@@ -139,7 +137,7 @@ impl<S: Source> Space<S> {
 
     /// The result lies where the value is built, so that a large one need not be moved.
     #[inline(always)]
-    pub(crate) fn try_put_try_with<T, E>(
+    fn try_put_try_with<T, E>(
         &self,
         make: impl FnOnce() -> Result<T, E>,
     ) -> Result<NonNull<T>, InitError<E>> {
@@ -163,7 +161,7 @@ impl<S: Source> Space<S> {
     }
 
     #[inline(always)]
-    pub(crate) fn copy_slice<T: Copy>(&self, slice: &[T]) -> NonNull<[T]> {
+    fn copy_slice<T: Copy>(&self, slice: &[T]) -> NonNull<[T]> {
         match self.allocate_here(Layout::for_value(slice)) {
             Some(start) => fill_slice(start, slice),
             None => self.copy_elsewhere(slice),
@@ -177,13 +175,13 @@ impl<S: Source> Space<S> {
     }
 
     #[inline(always)]
-    pub(crate) fn try_copy_slice<T: Copy>(&self, slice: &[T]) -> Result<NonNull<[T]>, AllocError> {
+    fn try_copy_slice<T: Copy>(&self, slice: &[T]) -> Result<NonNull<[T]>, AllocError> {
         Ok(fill_slice(self.allocate(Layout::for_value(slice))?.cast(), slice))
     }
 
     /// As many values as `len`, from `make`, or fewer if it comes to an end before.
     #[inline(always)]
-    pub(crate) fn try_make_slice<T>(
+    fn try_make_slice<T>(
         &self,
         len: usize,
         mut make: impl FnMut(usize) -> Option<T>,
@@ -204,15 +202,12 @@ impl<S: Source> Space<S> {
     }
 
     #[inline(always)]
-    pub(crate) fn try_clone_slice<T: Clone>(
-        &self,
-        slice: &[T],
-    ) -> Result<NonNull<[T]>, AllocError> {
+    fn try_clone_slice<T: Clone>(&self, slice: &[T]) -> Result<NonNull<[T]>, AllocError> {
         self.try_make_slice(slice.len(), |index| slice.get(index).cloned())
     }
 
     #[inline(always)]
-    pub(crate) fn try_fill_with<T>(
+    fn try_fill_with<T>(
         &self,
         len: usize,
         mut make: impl FnMut(usize) -> T,
@@ -221,7 +216,7 @@ impl<S: Source> Space<S> {
     }
 
     #[inline(always)]
-    pub(crate) fn try_fill_iter<T>(
+    fn try_fill_iter<T>(
         &self,
         iter: impl IntoIterator<Item = T, IntoIter: ExactSizeIterator>,
     ) -> Result<NonNull<[T]>, AllocError> {
@@ -229,7 +224,7 @@ impl<S: Source> Space<S> {
         self.try_make_slice(iter.len(), |_| iter.next())
     }
 
-    pub(crate) fn put_text(&self, text: fmt::Arguments<'_>) -> Result<NonNull<[u8]>, AllocError> {
+    fn put_text(&self, text: fmt::Arguments<'_>) -> Result<NonNull<[u8]>, AllocError> {
         let mut writer = Text { space: self, start: NonNull::dangling(), len: 0, room: 0 };
         if fmt::write(&mut writer, text).is_err() {
             return Err(AllocError);
@@ -238,9 +233,11 @@ impl<S: Source> Space<S> {
     }
 }
 
+impl<P: Places> Values for P {}
+
 /// Text that is being written: a block that grows.
-struct Text<'a, S: Source> {
-    space: &'a Space<S>,
+struct Text<'a, P: Places + ?Sized> {
+    space: &'a P,
     start: NonNull<u8>,
     len: usize,
     room: usize,
@@ -251,7 +248,7 @@ fn layout_of(size: usize) -> Result<Layout, AllocError> {
     Layout::array::<u8>(size).map_err(|_| AllocError)
 }
 
-impl<S: Source> Text<'_, S> {
+impl<P: Places + ?Sized> Text<'_, P> {
     fn reserve(&mut self, more: usize) -> Result<(), AllocError> {
         let len = self.len.checked_add(more).ok_or(AllocError)?;
         if len <= self.room {
@@ -278,7 +275,7 @@ impl<S: Source> Text<'_, S> {
     }
 }
 
-impl<S: Source> fmt::Write for Text<'_, S> {
+impl<P: Places + ?Sized> fmt::Write for Text<'_, P> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.reserve(text.len()).map_err(|AllocError| fmt::Error)?;
         let source = NonNull::from_ref(text).cast::<u8>();
@@ -289,7 +286,7 @@ impl<S: Source> fmt::Write for Text<'_, S> {
     }
 }
 
-impl<S: Source> Drop for Text<'_, S> {
+impl<P: Places + ?Sized> Drop for Text<'_, P> {
     fn drop(&mut self) {
         if let Ok(layout) = layout_of(self.room) {
             // SAFETY: the block is ours, with this layout, or nothing with none.

@@ -1,8 +1,9 @@
 //! Pages of the operating system.
 
 use allotrope_core::{AllocError, OsPages};
+use allotrope_sync::facade::const_fn;
 
-use crate::Arena;
+use crate::{Arena, SharedArena};
 
 /// What arenas take their memory from unless told otherwise.
 pub(crate) type DefaultSource = OsPages;
@@ -30,5 +31,14 @@ impl Arena {
     /// [`AllocError`] if there is not so much memory.
     pub fn try_with_capacity(bytes: usize) -> Result<Self, AllocError> {
         Self::try_with_capacity_in(bytes, OsPages::new())
+    }
+}
+
+impl SharedArena {
+    const_fn! {
+        /// An arena over pages of the operating system; it takes memory on first use.
+        pub fn new() -> Self {
+            Self::with_source(OsPages::new())
+        }
     }
 }

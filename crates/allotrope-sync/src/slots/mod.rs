@@ -23,7 +23,7 @@ mod threads;
 mod threads;
 
 pub use registry::{Claim, Orphan, Registry};
-pub use threads::{current, hint};
+pub use threads::{current, hint, known};
 
 /// The words of the process's table: 64 bytes of bits, a cache line.
 ///

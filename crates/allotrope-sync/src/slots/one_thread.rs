@@ -12,6 +12,13 @@ pub fn current() -> Slot {
     Slot::Orphan
 }
 
+/// The number of the current thread's slot, if it has one already: never, and so a number that no
+/// slot has.
+#[inline(always)]
+pub fn known() -> usize {
+    usize::MAX
+}
+
 /// A small number for the current thread: always 0.
 #[inline]
 pub fn hint() -> usize {

@@ -53,6 +53,15 @@ pub fn current() -> Slot {
     }
 }
 
+/// The number of the current thread's slot, if it has one already; else [`CAPACITY`] or more.
+///
+/// It claims none, so that a table of fewer slots is looked up with one comparison: one that fails
+/// asks [`current`]. As there, the slot is the thread's for the call in which it was asked for.
+#[inline(always)]
+pub fn known() -> usize {
+    INDEX.get()
+}
+
 /// A small number for the current thread, to spread threads over something: that of its slot, or 0
 /// for an orphan.
 ///

@@ -1,0 +1,118 @@
+//! Places: what hands out blocks, as those who put values there need it.
+
+use core::alloc::Layout;
+use core::ptr::NonNull;
+
+use allotrope_core::{AllocError, Source};
+
+use crate::blocks::block;
+use crate::space::Space;
+
+/// Something that hands out blocks: a space of one's own, or one that threads share.
+///
+/// No method calls the user's code: whoever puts values here runs that between two calls.
+pub(crate) trait Places {
+    /// A block for a value of type `T`, not initialized, if there is room at hand.
+    fn place_here<T>(&self) -> Option<NonNull<T>>;
+
+    /// A block for any layout, if there is room at hand.
+    fn allocate_here(&self, layout: Layout) -> Option<NonNull<u8>>;
+
+    /// A block for any layout, where there is none at hand.
+    fn allocate_elsewhere(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError>;
+
+    /// Frees a block, or leaves it to the end of its scope.
+    ///
+    /// # Safety
+    ///
+    /// `start` is the start of a block from here with this layout, not freed since, that nobody
+    /// uses any more.
+    unsafe fn deallocate(&self, start: NonNull<u8>, layout: Layout);
+
+    /// Makes a block larger.
+    ///
+    /// # Safety
+    ///
+    /// As for [`deallocate`](Self::deallocate), unless it fails; `new` is no smaller than `old`.
+    unsafe fn grow(
+        &self,
+        start: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<[u8]>, AllocError>;
+
+    /// Makes a block smaller.
+    ///
+    /// # Safety
+    ///
+    /// As for [`grow`](Self::grow), save that `new` is no larger.
+    unsafe fn shrink(
+        &self,
+        start: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<[u8]>, AllocError>;
+
+    /// A block for a value of type `T`, not initialized.
+    #[inline(always)]
+    fn place_for<T>(&self) -> Result<NonNull<T>, AllocError> {
+        match self.place_here() {
+            Some(place) => Ok(place),
+            None => self.allocate_elsewhere(Layout::new::<T>()).map(NonNull::cast),
+        }
+    }
+
+    /// A block for any layout.
+    #[inline(always)]
+    fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
+        match self.allocate_here(layout) {
+            Some(start) => Ok(block(start, layout)),
+            None => self.allocate_elsewhere(layout),
+        }
+    }
+}
+
+impl<S: Source> Places for Space<S> {
+    #[inline(always)]
+    fn place_here<T>(&self) -> Option<NonNull<T>> {
+        Space::place_here(self)
+    }
+
+    #[inline(always)]
+    fn allocate_here(&self, layout: Layout) -> Option<NonNull<u8>> {
+        Space::allocate_here(self, layout)
+    }
+
+    #[inline(always)]
+    fn allocate_elsewhere(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
+        Space::allocate_elsewhere(self, layout)
+    }
+
+    #[inline(always)]
+    unsafe fn deallocate(&self, start: NonNull<u8>, layout: Layout) {
+        // SAFETY: as the caller promises.
+        unsafe { Space::deallocate(self, start, layout) };
+    }
+
+    #[inline(always)]
+    unsafe fn grow(
+        &self,
+        start: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<[u8]>, AllocError> {
+        // SAFETY: as the caller promises.
+        unsafe { Space::grow(self, start, old, new) }
+    }
+
+    #[inline(always)]
+    unsafe fn shrink(
+        &self,
+        start: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<[u8]>, AllocError> {
+        // SAFETY: as the caller promises.
+        unsafe { Space::shrink(self, start, old, new) }
+    }
+}

@@ -1,0 +1,184 @@
+//! The front of a shared arena: each call finds the caller's lane, or goes to the stock.
+//!
+//! A thread that has no lane yet gets one with its first block; one without a slot works in the
+//! stock itself, under its lock. No call runs the user's code while it has the lock.
+
+use core::alloc::Layout;
+use core::ptr::NonNull;
+
+use allotrope_core::{AllocError, Source};
+use allotrope_sync::slots::{self, Slot};
+
+use super::SharedArena;
+use super::lane::Lane;
+use crate::places::Places;
+use crate::space::Space;
+
+/// A shared arena as a thread sees it.
+pub(super) struct Front<'a, S: Source>(pub(super) &'a SharedArena<S>);
+
+impl<S: Source> Front<'_, S> {
+    /// The lane of the current thread, if it has one already.
+    #[inline(always)]
+    fn here(&self) -> Option<&Lane<S>> {
+        // SAFETY: a slot that is known is the thread's, for this call.
+        unsafe { self.lane_of(slots::known()) }
+    }
+
+    /// # Safety
+    ///
+    /// The slot is the caller's.
+    #[inline(always)]
+    unsafe fn lane_of(&self, slot: usize) -> Option<&Lane<S>> {
+        // SAFETY: as the caller promises; what is in the table is a lane, and stays.
+        unsafe { self.0.table.get(slot).map(|lane| lane.as_ref()) }
+    }
+
+    /// As for a thread with this slot.
+    ///
+    /// # Safety
+    ///
+    /// The slot is the caller's.
+    pub(super) unsafe fn allocate_in(
+        &self,
+        slot: usize,
+        layout: Layout,
+    ) -> Result<NonNull<[u8]>, AllocError> {
+        if slot >= slots::CAPACITY {
+            return self.0.stock.locked(|shelves| shelves.space.allocate(layout));
+        }
+        // SAFETY: as the caller promises.
+        let lane = match unsafe { self.lane_of(slot) } {
+            Some(lane) => lane,
+            // SAFETY: as above.
+            None => unsafe { self.add_lane(slot) }?,
+        };
+        lane.with_stock(&self.0.stock, |space| space.allocate(layout))
+    }
+
+    /// Gives a slot that has none a lane.
+    ///
+    /// # Safety
+    ///
+    /// The slot is the caller's.
+    unsafe fn add_lane(&self, slot: usize) -> Result<&Lane<S>, AllocError> {
+        self.0.stock.locked(|shelves| {
+            let lane = shelves.take_lane()?;
+            // SAFETY: the slot is the caller's; what the stock allocates stays.
+            let put =
+                unsafe { self.0.table.put(slot, lane, |table| shelves.space.allocate(table)) };
+            match put {
+                // SAFETY: lanes stay.
+                Ok(()) => Ok(unsafe { lane.as_ref() }),
+                Err(error) => {
+                    shelves.vacate(lane);
+                    Err(error)
+                }
+            }
+        })
+    }
+
+    /// What a thread without a lane does with a block that it has not allocated in one: in the stock
+    /// if it has no slot.
+    #[cold]
+    #[inline(never)]
+    fn without_lane<R>(&self, work: impl FnOnce(&Space<S>) -> R) -> Option<R> {
+        match slots::current() {
+            Slot::Orphan => Some(self.0.stock.locked(|shelves| work(&shelves.space))),
+            Slot::Owned(_) => None,
+        }
+    }
+
+    /// Moves a block to a new place.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Places::grow`], save that `new` is of any size; the block is no lane's of this thread.
+    #[cold]
+    unsafe fn relocate(
+        &self,
+        start: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<[u8]>, AllocError> {
+        let block = self.allocate(new)?;
+        let size = old.size().min(new.size());
+        // SAFETY: both blocks are that long, and do not overlap; the old one is done with (caller).
+        unsafe { block.cast::<u8>().copy_from_nonoverlapping(start, size) };
+        Ok(block)
+    }
+}
+
+impl<S: Source> Places for Front<'_, S> {
+    #[inline(always)]
+    fn place_here<T>(&self) -> Option<NonNull<T>> {
+        self.here()?.with(|space| space.place_here())
+    }
+
+    #[inline(always)]
+    fn allocate_here(&self, layout: Layout) -> Option<NonNull<u8>> {
+        self.here()?.with(|space| space.allocate_here(layout))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn allocate_elsewhere(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
+        let slot = match slots::current() {
+            Slot::Owned(slot) => slot,
+            Slot::Orphan => slots::CAPACITY,
+        };
+        // SAFETY: the slot is the thread's, for this call.
+        unsafe { self.allocate_in(slot, layout) }
+    }
+
+    #[inline(always)]
+    unsafe fn deallocate(&self, start: NonNull<u8>, layout: Layout) {
+        match self.here() {
+            // SAFETY: as the caller promises. A block of another lane ends where its chunk ends or
+            // before, and no other chunk's cursor is there; it is in no list of this lane.
+            Some(lane) => lane.with(|space| unsafe { space.deallocate(start, layout) }),
+            // SAFETY: as above, by the stock's second invariant.
+            None => _ = self.without_lane(|space| unsafe { space.deallocate(start, layout) }),
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn grow(
+        &self,
+        start: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<[u8]>, AllocError> {
+        let grown = match self.here() {
+            Some(lane) => {
+                // SAFETY: as for `deallocate`.
+                let work = |space: &Space<_>| unsafe { space.grow(start, old, new) };
+                Some(lane.with_stock(&self.0.stock, work))
+            }
+            // SAFETY: as for `deallocate`.
+            None => self.without_lane(|space| unsafe { space.grow(start, old, new) }),
+        };
+        // SAFETY: as the caller promises.
+        grown.unwrap_or_else(|| unsafe { self.relocate(start, old, new) })
+    }
+
+    #[inline(always)]
+    unsafe fn shrink(
+        &self,
+        start: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<[u8]>, AllocError> {
+        let shrunk = match self.here() {
+            Some(lane) => {
+                // SAFETY: as for `deallocate`.
+                let work = |space: &Space<_>| unsafe { space.shrink(start, old, new) };
+                Some(lane.with_stock(&self.0.stock, work))
+            }
+            // SAFETY: as for `deallocate`.
+            None => self.without_lane(|space| unsafe { space.shrink(start, old, new) }),
+        };
+        // SAFETY: as the caller promises.
+        shrunk.unwrap_or_else(|| unsafe { self.relocate(start, old, new) })
+    }
+}
