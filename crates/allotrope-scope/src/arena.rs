@@ -138,7 +138,7 @@ impl<S: Source> Arena<S> {
     block_methods!();
 
     #[inline(always)]
-    fn space(&self) -> &Space<S> {
+    pub(crate) fn space(&self) -> &Space<S> {
         &self.space
     }
 

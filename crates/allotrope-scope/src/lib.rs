@@ -3,6 +3,8 @@
 #![cfg_attr(feature = "nightly", feature(allocator_api))]
 
 mod arena;
+#[cfg(target_has_atomic = "ptr")]
+mod arena_pool;
 mod blocks;
 mod chunk;
 mod chunk_use;
@@ -25,6 +27,8 @@ mod space;
 mod values;
 
 pub use arena::Arena;
+#[cfg(target_has_atomic = "ptr")]
+pub use arena_pool::{ArenaPool, PooledArena};
 pub use chunk_use::ChunkUse;
 pub use mark::{Mark, MarkError};
 pub use scope::{Guard, Scope};

@@ -273,6 +273,75 @@
 //! });
 //! ```
 //!
+//! # Many threads
+//!
+//! ```
+//! # use allotrope_scope::SharedArena;
+//! let mut arena = SharedArena::new();
+//! let value = std::thread::scope(|threads| *threads.spawn(|| arena.alloc(1)).join().unwrap());
+//! arena.reset();
+//! assert_eq!(value, 1);
+//! ```
+//! ```compile_fail,E0502
+//! # use allotrope_scope::SharedArena;
+//! let mut arena = SharedArena::new();
+//! let value = std::thread::scope(|threads| threads.spawn(|| arena.alloc(1)).join().unwrap());
+//! arena.reset();
+//! assert_eq!(*value, 1);
+//! ```
+//! ```compile_fail,E0502
+//! # use allotrope_scope::SharedArena;
+//! let mut arena = SharedArena::new();
+//! let handle = arena.local();
+//! arena.reset();
+//! handle.alloc(1);
+//! ```
+//! ```compile_fail,E0277
+//! # use allotrope_scope::SharedArena;
+//! let arena = SharedArena::new();
+//! let handle = arena.local();
+//! std::thread::scope(|threads| {
+//!     threads.spawn(|| assert_eq!(*handle.alloc(1), 1));
+//! });
+//! ```
+//! A value that may not be sent is not, whoever owns the arena:
+//!
+//! ```compile_fail,E0277
+//! # use allotrope_scope::SharedArena;
+//! let arena = SharedArena::new();
+//! let value = arena.alloc(std::cell::Cell::new(1));
+//! let shared = &*value;
+//! std::thread::scope(|threads| {
+//!     threads.spawn(move || shared.set(2));
+//! });
+//! ```
+//!
+//! # Arenas that are used again
+//!
+//! ```
+//! # use allotrope_core::Buffer;
+//! # use allotrope_scope::{Arena, ArenaPool};
+//! # use std::mem::MaybeUninit;
+//! let mut bytes = [MaybeUninit::uninit(); 2000];
+//! let pool: ArenaPool<Buffer> = ArenaPool::keeping(2000);
+//! drop(pool.get_or(|| Arena::with_source(Buffer::new(&mut bytes))));
+//! ```
+//! ```compile_fail,E0597
+//! # use allotrope_core::Buffer;
+//! # use allotrope_scope::{Arena, ArenaPool};
+//! # use std::mem::MaybeUninit;
+//! let pool: ArenaPool<Buffer> = ArenaPool::keeping(2000);
+//! let mut bytes = [MaybeUninit::uninit(); 2000];
+//! drop(pool.get_or(|| Arena::with_source(Buffer::new(&mut bytes))));
+//! ```
+//! ```compile_fail
+//! # use allotrope_core::Buffer;
+//! # use allotrope_scope::ArenaPool;
+//! fn shorten<'s>(pool: &'s ArenaPool<Buffer<'static>>) -> &'s ArenaPool<Buffer<'s>> {
+//!     pool
+//! }
+//! ```
+//!
 //! # Values that nobody would drop
 //!
 //! ```

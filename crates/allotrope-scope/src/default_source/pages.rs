@@ -3,7 +3,7 @@
 use allotrope_core::{AllocError, OsPages};
 use allotrope_sync::facade::const_fn;
 
-use crate::{Arena, SharedArena};
+use crate::{Arena, ArenaPool, SharedArena, growth};
 
 /// What arenas take their memory from unless told otherwise.
 pub(crate) type DefaultSource = OsPages;
@@ -39,6 +39,15 @@ impl SharedArena {
         /// An arena over pages of the operating system; it takes memory on first use.
         pub fn new() -> Self {
             Self::with_source(OsPages::new())
+        }
+    }
+}
+
+impl ArenaPool {
+    const_fn! {
+        /// A pool without an arena yet, whose arenas keep up to 1 MiB while they wait.
+        pub fn new() -> Self {
+            Self::keeping(growth::CAP)
         }
     }
 }
