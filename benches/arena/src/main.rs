@@ -5,6 +5,7 @@ mod limits;
 mod ours;
 mod peers;
 mod raw;
+mod shared;
 mod tree;
 
 #[cfg(feature = "c-peers")]
@@ -151,6 +152,7 @@ fn main() {
     values_of_one_type(&args);
     values_of_any_type(&args);
     trees(&args);
+    shared_by_threads(&args);
 }
 
 fn values_of_one_type(args: &Args) {
@@ -226,4 +228,33 @@ fn trees(args: &Args) {
     for_each_arena!(add);
     add!(Typed<tree::Expr>);
     race(PROGRAM, "tree of 1 MB text (op: node)", args.rounds, &mut entries);
+}
+
+fn shared_by_threads(args: &Args) {
+    let mut words = Words::new(21, 3000);
+    let text = words.text(N);
+    let strings: Vec<&str> = text.split(' ').collect();
+    macro_rules! row {
+        ($name:literal, |$meter:ident, $a:ident| $body:expr) => {
+            if args.wants($name) {
+                let mut entries: Vec<Entry> = Vec::new();
+                macro_rules! add {
+                    ($arena:ident) => {{
+                        type $a = shared::$arena;
+                        entries.push(Entry::new(<$a as shared::Shared>::NAME, |$meter| $body))
+                    }};
+                }
+                add!(OneThread);
+                add!(ByHandle);
+                add!(ByReference);
+                add!(BlinkOneThread);
+                add!(BlinkByHandle);
+                add!(BlinkByReference);
+                race(PROGRAM, $name, args.rounds, &mut entries);
+            }
+        };
+    }
+    row!("shared u64", |m, A| shared::values::<A, u64>(m, args.turns(40), |i| i));
+    row!("shared 24 bytes", |m, A| shared::values::<A, [u64; 3]>(m, args.turns(40), |i| [i; 3]));
+    row!("shared str copy", |m, A| shared::strs::<A>(m, args.turns(20), &strings));
 }
