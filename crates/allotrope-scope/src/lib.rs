@@ -2,6 +2,21 @@
 #![no_std]
 #![cfg_attr(feature = "nightly", feature(allocator_api))]
 
+#[cfg(feature = "std")]
+extern crate std;
+
+#[cfg(all(
+    feature = "std",
+    feature = "os-pages",
+    any(
+        target_os = "linux",
+        target_vendor = "apple",
+        target_os = "freebsd",
+        windows,
+        all(target_arch = "wasm32", not(unix))
+    )
+))]
+pub mod ambient;
 mod arena;
 #[cfg(target_has_atomic = "ptr")]
 mod arena_pool;
