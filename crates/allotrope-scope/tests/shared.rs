@@ -80,6 +80,18 @@ fn threads_with_and_without_a_slot_get_different_blocks() {
 }
 
 #[test]
+fn a_lane_is_found_again_when_the_table_has_grown() {
+    let arena = SharedArena::new();
+    let layout = Layout::new::<u64>();
+    // SAFETY: all slots are this thread's, as far as this arena is concerned.
+    let take = |slot| unsafe { arena.allocate_in(slot, layout) }.unwrap().cast::<u8>().addr().get();
+    let before = [take(0), take(7)];
+    take(8);
+    take(511);
+    assert_eq!([take(0), take(7)], before.map(|block| block + 8));
+}
+
+#[test]
 fn memory_is_kept_by_reset_and_given_back_by_shrink_to() {
     let mut arena = SharedArena::new();
     for _ in 0..10 {
