@@ -1,5 +1,5 @@
 //! Heaps in one buffer: `bench-fixedbuf [--quick] [--only PART] [--rounds N]`, where the parts are
-//! `replay`, `latency`, `fill` and `smallest`.
+//! `replay`, `latency`, `worst`, `fill` and `smallest`.
 //!
 //! Under callgrind the parts that count no instructions, `fill` and `smallest`, are left out.
 
@@ -11,6 +11,7 @@ mod ours;
 mod peers;
 mod replay;
 mod space;
+mod worst;
 
 #[cfg(feature = "c-peers")]
 mod c_peers;
@@ -53,6 +54,9 @@ fn main() {
     }
     if args.wants("latency") {
         latencies(&args, &mut buffer);
+    }
+    if args.wants("worst") {
+        worst_cases(&args, &mut buffer);
     }
     if args.wants("fill") && !callgrind::is_counting() {
         fills(&args, &mut buffer);
@@ -98,6 +102,21 @@ fn latencies(args: &Args, buffer: &mut Buffer) {
             };
         }
         for_each_heap!(each);
+    }
+}
+
+fn worst_cases(args: &Args, buffer: &mut Buffer) {
+    let plan = Plan { seed: 3, ops: args.scale(40_000), ..STEADY };
+    let traces: Vec<Trace> = (0..5).map(|family| families::make(family, plan)).collect();
+    for level in worst::LEVELS {
+        macro_rules! each {
+            ($heap:ty) => {
+                callgrind::isolate(|| worst::worst::<$heap>(buffer, &traces, level))
+            };
+        }
+        each!(Talc);
+        each!(Rlsf);
+        each!(OurBestFit);
     }
 }
 

@@ -96,14 +96,20 @@ impl BinMap {
         self.words[0] &= !(1 << bin);
     }
 
-    /// Notes that `bin` is empty.
+    /// Notes that `bin`, which is one of several sizes, is empty.
     #[inline(always)]
-    pub(crate) const fn remove(&mut self, bin: u32) {
+    pub(crate) const fn remove_stepped(&mut self, bin: u32) {
         let word = (bin / 64) as usize;
         self.words[word] &= !(1 << (bin % 64));
-        if bin >= FIRST_STEPPED && self.words[word] == 0 {
+        if self.words[word] == 0 {
             self.summary &= !(1 << word);
         }
+    }
+
+    /// Notes that `bin` is empty.
+    #[cfg(test)]
+    const fn remove(&mut self, bin: u32) {
+        if bin < FIRST_STEPPED { self.remove_exact(bin) } else { self.remove_stepped(bin) }
     }
 
     /// Do any bins of several sizes hold blocks?

@@ -154,24 +154,21 @@ impl Area {
         self.space.free_granules() == self.space.granules()
     }
 
-    /// Takes a block of `size` granules, and returns its first and the free block it comes from.
+    /// Takes a block of `size` granules, and returns it with what was free behind it.
     #[inline(always)]
-    pub(super) fn allocate(&mut self, size: u32) -> Option<(u32, Run)> {
-        let found = self.space.allocate(size)?;
-        Some((found.start, found))
+    pub(super) fn allocate(&mut self, size: u32) -> Option<Run> {
+        self.space.allocate(size)
     }
 
     /// [`allocate`](Self::allocate) at an alignment in granules.
-    pub(super) fn allocate_aligned(
-        &mut self,
-        size: u32,
-        align: u32,
-        look: u32,
-    ) -> Option<(u32, Run)> {
-        if align == 1 {
-            return self.allocate(size);
-        }
-        self.space.allocate_aligned(size, align, self.phase(), look)
+    #[inline(always)]
+    pub(super) fn allocate_aligned(&mut self, size: u32, align: u32) -> Option<Run> {
+        self.space.allocate_aligned(size, align, self.phase()).found()
+    }
+
+    /// The same, from any free block, however many are looked at.
+    pub(super) fn allocate_anywhere(&mut self, size: u32, align: u32) -> Option<Run> {
+        self.space.allocate_anywhere(size, align, self.phase()).found()
     }
 
     /// Lengthens a block in place, and returns how far the area was clean before; see

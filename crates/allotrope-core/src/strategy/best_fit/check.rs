@@ -78,7 +78,7 @@ fn check_bins(space: &Space<InBlock>, start: usize) -> Result<(u32, u32), Broken
             }
             // SAFETY: the block is free, as far as its edge tells.
             let prev = unsafe { space.table.prev(space.table.place(run.start)) };
-            if before != NONE && prev != before {
+            if (before != NONE || bin >= FIRST_STEPPED) && prev != before {
                 return broken("a bin's list is linked both ways", start, run.start);
             }
             before = run.start;

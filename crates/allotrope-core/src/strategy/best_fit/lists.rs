@@ -12,7 +12,8 @@
 //!
 //! 1. What is in a list is a free block that the table holds, of a size that belongs in that bin.
 //! 2. Each block but the last is linked to the one after it, and each but the first to the one
-//!    before it. What the table says of the block before the first means nothing.
+//!    before it. What the table says of the block before the first means nothing in a bin of one
+//!    size, and is that there is none in a bin of several.
 //! 3. The map has a bin's bit if and only if its list is not empty.
 
 use super::space::Run;
@@ -21,10 +22,10 @@ use crate::layout::bins::{BINS, BinMap, FIRST_STEPPED, bin_of, in_one_stepped_bi
 use crate::layout::granule::padding;
 
 /// How many blocks of one bin are looked at for the one that fits best.
-pub(super) const LOOK: u32 = 4;
+const LOOK: u32 = 4;
 
-/// All blocks are looked at.
-pub(super) const LOOK_AT_ALL: u32 = u32::MAX;
+/// How many blocks are looked at in a bin all of whose blocks are long enough.
+const LOOK_ABOVE: u32 = 2;
 
 /// The free blocks of a space, by size.
 #[derive(Debug)]
@@ -77,6 +78,56 @@ impl Lists {
         }
     }
 
+    /// [`link`](Self::link) in a bin of several sizes.
+    ///
+    /// # Safety
+    ///
+    /// As for `link`, and the block is not shorter than [`FIRST_STEPPED`].
+    #[inline(always)]
+    pub(super) unsafe fn link_stepped<T: Table>(
+        &mut self,
+        table: &mut T,
+        place: T::Place,
+        run: Run,
+    ) {
+        // SAFETY: as the caller promises.
+        unsafe {
+            table.set_prev(place, NONE);
+            self.link(table, place, run.start, bin_of(run.size));
+        }
+    }
+
+    /// [`unlink`](Self::unlink) from a bin of several sizes, which need not be known for most blocks.
+    ///
+    /// # Safety
+    ///
+    /// As for `unlink`, and the block is not shorter than [`FIRST_STEPPED`].
+    #[inline(always)]
+    pub(super) unsafe fn unlink_stepped<T: Table>(
+        &mut self,
+        table: &mut T,
+        place: T::Place,
+        run: Run,
+    ) {
+        // SAFETY: the block is free (caller), and so are those it is linked to (invariants 1, 2).
+        unsafe {
+            let (next, prev) = (table.next(place), table.prev(place));
+            if prev == NONE {
+                let bin = bin_of(run.size);
+                self.set_head(bin, next);
+                if next == NONE {
+                    self.map.remove_stepped(bin);
+                    return;
+                }
+            } else {
+                table.set_next(table.place(prev), next);
+            }
+            if next != NONE {
+                table.set_prev(table.place(next), prev);
+            }
+        }
+    }
+
     /// Puts a free block, which the table holds, in the list of its bin.
     ///
     /// # Safety
@@ -103,7 +154,7 @@ impl Lists {
         self.set_head(bin, block);
     }
 
-    /// Takes a free block out of the list of its bin.
+    /// Takes a free block out of the list of its bin of one size.
     ///
     /// # Safety
     ///
@@ -122,7 +173,7 @@ impl Lists {
             if self.head(bin) == block {
                 self.set_head(bin, next);
                 if next == NONE {
-                    self.map.remove(bin);
+                    self.map.remove_exact(bin);
                 }
                 return;
             }
@@ -152,22 +203,19 @@ impl Lists {
         if run.size < FIRST_STEPPED || !in_one_stepped_bin(run.size, rest.size) {
             return false;
         }
-        let bin = bin_of(run.size);
-        // SAFETY: as in `unlink`.
+        // SAFETY: as in `unlink_stepped`.
         unsafe {
             let rest_place = table.after(place, rest.start - run.start);
-            let next = table.next(place);
-            let is_first = self.head(bin) == run.start;
-            let prev = if is_first { NONE } else { table.prev(place) };
+            let (next, prev) = (table.next(place), table.prev(place));
             table.put(rest_place, rest.size);
             table.set_next(rest_place, next);
+            table.set_prev(rest_place, prev);
             if next != NONE {
                 table.set_prev(table.place(next), rest.start);
             }
-            if is_first {
-                self.set_head(bin, rest.start);
+            if prev == NONE {
+                self.set_head(bin_of(run.size), rest.start);
             } else {
-                table.set_prev(rest_place, prev);
                 table.set_next(table.place(prev), rest.start);
             }
         }
@@ -231,9 +279,8 @@ impl Lists {
             return best;
         }
         match self.map.first_from(bin + 1) {
-            Some(above) => self.best_of(table, above, size, LOOK),
-            // Before failing, all of the bin: what is there must be found.
-            None => self.best_of(table, bin, size, LOOK_AT_ALL),
+            Some(above) => self.best_of(table, above, size, LOOK_ABOVE),
+            None => Run::NOWHERE,
         }
     }
 
@@ -260,31 +307,57 @@ impl Lists {
         best
     }
 
-    /// A free block in which an aligned block of `size` granules happens to have room, among some
-    /// of those that are not long enough to have it anyway.
+    /// A free block in which an aligned block of `size` granules has room, or [`Run::NOWHERE`]: the
+    /// first that may happen to have room, or else one that is long enough wherever it starts.
+    /// `size + align` is a size.
+    #[inline(always)]
     pub(super) fn find_aligned(
         &self,
         table: &impl Table,
         size: u32,
         align: u32,
         phase: u32,
-        look: u32,
-    ) -> Option<Run> {
-        let fits = |run: &Run| {
-            let start = padding(phase, run.start, align);
-            start < run.size && run.size - start >= size
-        };
-        let mut looked = 0;
-        let mut bin = self.map.first_from(bin_of(size))?;
-        while looked < look && bin <= bin_of(size.saturating_add(align - 1)) {
-            if let Some(run) =
-                self.list(table, bin).take(look as usize).inspect(|_| looked += 1).find(fits)
-            {
-                return Some(run);
-            }
-            bin = self.map.first_from(bin + 1)?;
+    ) -> Run {
+        let Some(bin) = self.map.first_from(bin_of(size)) else { return Run::NOWHERE };
+        let first = self.first_of(table, bin);
+        if has_room(first, size, align, phase) {
+            return first;
         }
-        None
+        let longest = size + (align - 1);
+        // From this bin on all blocks are as long.
+        let sure = bin_of(longest) + u32::from(longest >= FIRST_STEPPED);
+        match self.map.first_from(sure) {
+            Some(bin) => self.first_of(table, bin),
+            None => Run::NOWHERE,
+        }
+    }
+
+    /// The same, where all blocks are looked at that may happen to have room.
+    #[cold]
+    pub(super) fn find_aligned_anywhere(
+        &self,
+        table: &impl Table,
+        size: u32,
+        align: u32,
+        phase: u32,
+    ) -> Run {
+        let mut bin = bin_of(size);
+        while let Some(next) = self.map.first_from(bin) {
+            let mut list = self.list(table, next);
+            if let Some(run) = list.find(|&run| has_room(run, size, align, phase)) {
+                return run;
+            }
+            bin = next + 1;
+        }
+        Run::NOWHERE
+    }
+
+    /// The first block of a bin that holds some.
+    #[inline(always)]
+    fn first_of(&self, table: &impl Table, bin: u32) -> Run {
+        let start = self.head(bin);
+        // SAFETY: only free blocks are in lists, and the table holds them (invariant 1).
+        Run { start, size: unsafe { table.size(table.place(start)) } }
     }
 
     /// The first block of a bin.
@@ -303,4 +376,10 @@ impl Lists {
         // SAFETY: as in `head`.
         unsafe { *self.heads.get_unchecked_mut(bin as usize) = block };
     }
+}
+
+/// Does an aligned block of `size` granules have room in a free block?
+#[inline(always)]
+fn has_room(run: Run, size: u32, align: u32, phase: u32) -> bool {
+    run.size.saturating_sub(padding(phase, run.start, align)) >= size
 }

@@ -16,6 +16,7 @@
 //! | `edges.rs` | the bitmap of where free memory begins and ends |
 //! | `area.rs` | one region, how much of it is committed and how much is known to be zero |
 //! | `areas.rs` | all regions of a strategy |
+//! | `take.rs` | from which region a block is taken |
 //! | `taken.rs` | what is known of a block that was just taken |
 //! | `span.rs` | what users see of the memory |
 //! | `check.rs` | the invariants, checked |
@@ -33,6 +34,7 @@ mod parked;
 mod space;
 mod span;
 mod table;
+mod take;
 mod taken;
 
 use core::alloc::Layout;
@@ -42,16 +44,13 @@ use core::ptr::NonNull;
 
 use area::{Area, known_zero};
 use areas::Areas;
-use lists::{LOOK, LOOK_AT_ALL};
 use space::Run;
 pub use span::Span;
-use taken::Taken;
 
 use super::{Broken, Strategy, dangling};
 use crate::AllocError;
 use crate::hook::{Delivery, Event, EventKind, Hook, Log, NoHook};
-use crate::layout::area::Geometry;
-use crate::layout::granule::{GRANULE_SIZE, bytes_of, extent, granules_for, granules_of_align};
+use crate::layout::granule::{GRANULE_SIZE, bytes_of, extent, granules_for};
 use crate::policy::{DefaultPolicy, Policy};
 use crate::source::{Source, release_clean};
 
@@ -146,88 +145,9 @@ impl<S: Source, P: Policy, H: Hook> BestFit<S, P, H> {
         areas.flat_map(Span::all_of)
     }
 
-    /// Takes a block of `size` granules from the first area or, failing that, from any or from a
-    /// new one.
-    #[inline(always)]
-    fn take(&mut self, layout: Layout, size: u32) -> Result<Taken, AllocError> {
-        if layout.align() <= GRANULE_SIZE
-            && let Some(taken) = Taken::unaligned(self.areas.first_mut(), size)
-        {
-            return Ok(taken);
-        }
-        self.take_slow(layout, size)
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn take_slow(&mut self, layout: Layout, size: u32) -> Result<Taken, AllocError> {
-        let align = granules_of_align(layout.align()).ok_or(AllocError)?;
-        self.take_held(size, align, LOOK)
-            .or_else(|| self.settle().then(|| self.take_held(size, align, LOOK)).flatten())
-            .or_else(|| self.take_more(size, align).ok())
-            // Before failing, all that there is: what happens to be aligned must be found.
-            .or_else(|| self.take_held(size, align, LOOK_AT_ALL))
-            .ok_or(AllocError)
-    }
-
     /// Joins all parked blocks with their neighbours; true if there were any.
     fn settle(&mut self) -> bool {
         self.areas.iter_mut().filter_map(|area| area.space.settle().then_some(())).count() > 0
-    }
-
-    /// Takes an aligned block of what is free already.
-    fn take_held(&mut self, size: u32, align: u32, look: u32) -> Option<Taken> {
-        self.areas.iter_mut().find_map(|area| Taken::aligned(area, size, align, look))
-    }
-
-    /// Takes an aligned block of memory that the source has yet to give.
-    fn take_more(&mut self, size: u32, align: u32) -> Result<Taken, AllocError> {
-        let enough = size.checked_add(align - 1).ok_or(AllocError)?;
-        let growth = self.growth();
-        for area in self.areas.iter_mut() {
-            if let Ok(run) = area.extend(&self.source, enough, growth) {
-                note(&mut self.log, EventKind::Refill, area.address(run.start), run.size);
-                return Taken::aligned(area, size, align, LOOK).ok_or(AllocError);
-            }
-        }
-        let mut area = self.open_region(enough, size, growth)?;
-        let Some(taken) = Taken::aligned(&mut area, size, align, LOOK) else {
-            // The region is shorter than `enough`, and not where the alignment would have it.
-            self.release(area);
-            return Err(AllocError);
-        };
-        self.areas.add(area).ok_or(AllocError)?;
-        Ok(taken)
-    }
-
-    /// By how many granules to grow at once: the more there is, the more.
-    fn growth(&self) -> u32 {
-        let bytes = P::GROWTH_SIZE.max(self.areas.bytes_held() / 4);
-        (bytes / GRANULE_SIZE).min(u32::MAX as usize / 2) as u32
-    }
-
-    /// Gets a region from the source, with room for a free block of `enough` granules, or at least
-    /// of `least`. It is the caller's to add or to release.
-    fn open_region(&mut self, enough: u32, least: u32, growth: u32) -> Result<Area, AllocError> {
-        let header_size = if self.areas.is_empty() { 0 } else { size_of::<Area>() };
-        let roomy = Geometry::region_size(enough, header_size).ok_or(AllocError)?;
-        let wanted = if S::RESERVES_AHEAD { P::RESERVE_SIZE } else { bytes_of(growth) };
-        let region = match self.source.reserve(roomy, wanted.max(roomy)) {
-            Ok(region) => region,
-            // Where a region starts well, it needs less: a buffer that is just large enough must
-            // not be refused.
-            Err(AllocError) => self.source.reserve(bytes_of(least), roomy)?,
-        };
-        let mut area = Area::open(&self.source, region, header_size, least)?;
-        let at_once = if S::RESERVES_AHEAD { growth } else { u32::MAX };
-        match area.extend(&self.source, enough.min(area.capacity()), at_once) {
-            Ok(run) => note(&mut self.log, EventKind::Refill, area.address(run.start), run.size),
-            Err(error) => {
-                self.release(area);
-                return Err(error);
-            }
-        }
-        Ok(area)
     }
 
     fn release(&mut self, mut area: Area) {

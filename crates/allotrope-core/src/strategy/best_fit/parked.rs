@@ -34,7 +34,7 @@ pub(super) struct Parked {
 const SIZES: u32 = 32;
 
 /// How many slots are looked at for one block to settle.
-const LOOK: u32 = 8;
+const LOOK: u32 = 2;
 
 impl Parked {
     /// No parked blocks, and none will be.
@@ -89,14 +89,15 @@ impl Parked {
         Some(Run { start: self.take(size)?, size })
     }
 
+    /// May any parked block wait to be settled?
+    #[inline(always)]
+    pub(super) const fn is_unsettled(&self) -> bool {
+        self.unsettled != 0
+    }
+
     /// Takes back a parked block that waits to be settled, if one is found soon.
     #[inline(always)]
     pub(super) fn take_unsettled(&mut self) -> Option<Run> {
-        if self.unsettled == 0 { None } else { self.look_for_unsettled() }
-    }
-
-    #[inline(never)]
-    fn look_for_unsettled(&mut self) -> Option<Run> {
         for _ in 0..LOOK.min(self.unsettled) {
             self.unsettled -= 1;
             let size = self.unsettled;

@@ -33,7 +33,7 @@ use super::edges::Edges;
 use super::lists::Lists;
 use super::parked::Parked;
 use super::table::{NONE, Table};
-use crate::layout::bins::{FIRST_STEPPED, bin_of};
+use crate::layout::bins::FIRST_STEPPED;
 use crate::layout::granule::padding;
 
 /// One range of granules, and the free blocks in it.
@@ -116,8 +116,8 @@ impl<T: Table> Space<T> {
             self.edges.validate(old);
             self.edges.extend(new);
             let run = self.join(self.table.place(old), Run { start: old, size: by });
-            if run.size < FIRST_STEPPED {
-                self.edges.validate(new);
+            if self.tail == NONE {
+                self.touch(run, 0);
             }
             run
         }
@@ -137,9 +137,10 @@ impl<T: Table> Space<T> {
                 self.edges.clear();
                 self.edges.toggle(0);
                 self.edges.toggle(size);
-                let place = self.table.place(0);
+                let (place, run) = (self.table.place(0), Run { start: 0, size });
                 self.table.take(place, size);
-                self.link(place, Run { start: 0, size });
+                self.touch(run, 0);
+                self.link(place, run);
             }
         }
     }
@@ -162,6 +163,9 @@ impl<T: Table> Space<T> {
                 self.edges.toggle(start);
                 self.edges.toggle(start + size);
                 self.table.take(self.table.place(start), size);
+            }
+            if self.parked.is_unsettled() {
+                self.settle_one();
             }
             return Some(Run { start, size });
         }
@@ -205,10 +209,6 @@ impl<T: Table> Space<T> {
     /// [`allocate`](Self::allocate) from whatever fits.
     #[inline(never)]
     fn allocate_any(&mut self, size: u32) -> Run {
-        if let Some(block) = self.parked.take_unsettled() {
-            // SAFETY: the block was parked, so it is ours, and in use to all others.
-            unsafe { self.join(self.table.place(block.start), block) };
-        }
         let Some(found) = self.lists.find(&self.table, size) else {
             if self.is_tail_for(size) {
                 // SAFETY: just asked.
@@ -222,29 +222,48 @@ impl<T: Table> Space<T> {
     }
 
     /// Takes a block of `size` granules out whose address is a multiple of `align` granules, and
-    /// returns its first granule and the free block that it was cut from. `phase` is the address
-    /// of granule 0, in granules. Of the blocks that may happen to have room, about `look` are
-    /// looked at.
-    pub(super) fn allocate_aligned(
-        &mut self,
-        size: u32,
-        align: u32,
-        phase: u32,
-        look: u32,
-    ) -> Option<(u32, Run)> {
-        let found = match self.lists.find_aligned(&self.table, size, align, phase, look) {
-            Some(found) => Some(found),
-            None => self.lists.find(&self.table, size.checked_add(align - 1)?),
-        };
-        if let Some(found) = found {
-            let start = found.start + padding(phase, found.start, align);
-            // SAFETY: `found` is free, and long enough wherever the aligned granule lies in it.
-            unsafe { self.cut(found, start, size) };
-            return Some((start, found));
+    /// returns it with what was free behind it, or [`Run::NOWHERE`]. `phase` is the address of
+    /// granule 0, in granules.
+    #[inline(never)]
+    pub(super) fn allocate_aligned(&mut self, size: u32, align: u32, phase: u32) -> Run {
+        if size.checked_add(align - 1).is_none() {
+            return Run::NOWHERE;
+        }
+        let found = self.lists.find_aligned(&self.table, size, align, phase);
+        if found.start != NONE {
+            // SAFETY: it is free, in its list, and has room.
+            return unsafe { self.cut_aligned(found, size, align, phase) };
         }
         let before = if self.tail == NONE { 0 } else { padding(phase, self.tail, align) };
-        let found = self.cut_tail(before, size)?;
-        Some((found.start + before, found))
+        match self.cut_tail(before, size) {
+            Some(tail) => Run { start: tail.start + before, size: tail.size - before },
+            None => Run::NOWHERE,
+        }
+    }
+
+    /// [`allocate_aligned`](Self::allocate_aligned) from any free block but the tail, however many
+    /// are looked at.
+    #[cold]
+    pub(super) fn allocate_anywhere(&mut self, size: u32, align: u32, phase: u32) -> Run {
+        let found = self.lists.find_aligned_anywhere(&self.table, size, align, phase);
+        if found.start == NONE {
+            return Run::NOWHERE;
+        }
+        // SAFETY: it is free, in its list, and has room.
+        unsafe { self.cut_aligned(found, size, align, phase) }
+    }
+
+    /// Takes an aligned block out of a free one.
+    ///
+    /// # Safety
+    ///
+    /// `found` is a free block, in its list, and has room for it.
+    #[inline(always)]
+    unsafe fn cut_aligned(&mut self, found: Run, size: u32, align: u32, phase: u32) -> Run {
+        let before = padding(phase, found.start, align);
+        // SAFETY: as the caller promises.
+        unsafe { self.cut(found, found.start + before, size) };
+        Run { start: found.start + before, size: found.size - before }
     }
 
     /// Gives a block back, and returns the free block that it is part of now, or itself where it
@@ -302,6 +321,15 @@ impl<T: Table> Space<T> {
         run
     }
 
+    /// Joins a parked block that waits for it with its neighbours, if one is found soon.
+    #[inline(never)]
+    fn settle_one(&mut self) {
+        if let Some(block) = self.parked.take_unsettled() {
+            // SAFETY: the block was parked, so it is ours, and in use to all others.
+            unsafe { self.join(self.table.place(block.start), block) };
+        }
+    }
+
     /// Joins all parked blocks with their neighbours; true if there were any.
     pub(super) fn settle(&mut self) -> bool {
         let mut is_any = false;
@@ -344,24 +372,27 @@ impl<T: Table> Space<T> {
     /// # Safety
     ///
     /// `run` is a free block that the granules lie in, and in its list.
+    #[inline(always)]
     unsafe fn cut(&mut self, run: Run, start: u32, size: u32) {
         let before = start - run.start;
-        let after = run.size - before - size;
+        let rest = Run { start: start + size, size: run.size - before - size };
         self.touch(run, before + size);
         // SAFETY: as in `cut_front`.
         unsafe {
             let place = self.table.place(run.start);
-            self.unlink(place, run);
-            self.edges.toggle(start + size);
+            self.edges.toggle(rest.start);
+            // Where the run started, free memory still does if any is left before the block.
+            self.edges.toggle(start);
+            let is_replaced =
+                rest.size > 0 && self.lists.replace(&mut self.table, place, run, rest);
+            if !is_replaced {
+                self.unlink(place, run);
+            }
             if before > 0 {
-                self.edges.toggle(start);
                 self.link(place, Run { start: run.start, size: before });
-            } else {
-                self.edges.toggle(run.start);
             }
             self.table.take(self.table.place(start), size);
-            if after > 0 {
-                let rest = Run { start: start + size, size: after };
+            if !is_replaced && rest.size > 0 {
                 self.link(self.table.place(rest.start), rest);
             }
         }
@@ -453,7 +484,7 @@ impl<T: Table> Space<T> {
         unsafe {
             let place = self.table.place(run.start);
             self.table.put(place, run.size);
-            self.lists.link(&mut self.table, place, run.start, bin_of(run.size));
+            self.lists.link_stepped(&mut self.table, place, run);
         }
     }
 
@@ -522,7 +553,8 @@ impl<T: Table> Space<T> {
     ///
     /// # Safety
     ///
-    /// As for `link`, and the run is not shorter than [`FIRST_STEPPED`].
+    /// As for `link`, the run is not shorter than [`FIRST_STEPPED`], and its first granule counts as
+    /// touched.
     #[inline(never)]
     unsafe fn link_large(&mut self, place: T::Place, run: Run) {
         // SAFETY: as the caller promises.
@@ -533,9 +565,8 @@ impl<T: Table> Space<T> {
                 self.parked.begin();
                 return;
             }
-            self.touch(run, 0);
             self.table.put(place, run.size);
-            self.lists.link(&mut self.table, place, run.start, bin_of(run.size));
+            self.lists.link_stepped(&mut self.table, place, run);
         }
     }
 
@@ -564,6 +595,6 @@ impl<T: Table> Space<T> {
     #[inline(never)]
     unsafe fn unlink_large(&mut self, place: T::Place, run: Run) {
         // SAFETY: as the caller promises.
-        unsafe { self.lists.unlink(&mut self.table, place, run.start, bin_of(run.size)) };
+        unsafe { self.lists.unlink_stepped(&mut self.table, place, run) };
     }
 }

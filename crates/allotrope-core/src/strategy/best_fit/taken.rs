@@ -22,27 +22,17 @@ pub(super) struct Taken {
 }
 
 impl Taken {
-    pub(super) fn aligned(area: &mut Area, size: u32, align: u32, look: u32) -> Option<Self> {
-        let clean = area.clean();
-        let (start, found) = area.allocate_aligned(size, align, look)?;
-        Some(Self::new(area, start, size, found, clean))
-    }
-
+    /// What `allocate` takes out of an area, with what was free behind it: a block of `size`.
     #[inline(always)]
-    pub(super) fn unaligned(area: &mut Area, size: u32) -> Option<Self> {
+    pub(super) fn by(
+        area: &mut Area,
+        size: u32,
+        allocate: impl FnOnce(&mut Area) -> Option<Run>,
+    ) -> Option<Self> {
         let clean = area.clean();
-        let (start, found) = area.allocate(size)?;
-        Some(Self::new(area, start, size, found, clean))
-    }
-
-    #[inline(always)]
-    fn new(area: &Area, start: u32, size: u32, found: Run, clean: u32) -> Self {
-        Self {
-            start: area.address(start),
-            rest: found.end() - (start + size),
-            granule: start,
-            clean,
-        }
+        let found = allocate(area)?;
+        let (start, rest) = (area.address(found.start), found.size - size);
+        Some(Self { start, rest, granule: found.start, clean })
     }
 
     #[inline(always)]

@@ -1,0 +1,120 @@
+//! From which region a block is taken, and how there come to be more.
+//!
+//! ```text
+//! first region ─▶ further ones ─▶ what is parked, joined ─▶ more memory ─▶ whatever fits by chance
+//! ```
+
+use core::alloc::Layout;
+
+use super::area::Area;
+use super::taken::Taken;
+use super::{BestFit, note};
+use crate::AllocError;
+use crate::hook::{EventKind, Hook};
+use crate::layout::area::Geometry;
+use crate::layout::granule::{GRANULE_SIZE, bytes_of, granules_of_align};
+use crate::policy::Policy;
+use crate::source::Source;
+
+impl<S: Source, P: Policy, H: Hook> BestFit<S, P, H> {
+    /// Takes a block of `size` granules from the first area or, failing that, from any or from a
+    /// new one.
+    #[inline(always)]
+    pub(super) fn take(&mut self, layout: Layout, size: u32) -> Result<Taken, AllocError> {
+        let align = layout.align();
+        let first = self.areas.first_mut();
+        let taken = Taken::by(first, size, |area| {
+            if align <= GRANULE_SIZE {
+                return area.allocate(size);
+            }
+            area.allocate_aligned(size, granules_of_align(align)?)
+        });
+        match taken {
+            Some(taken) => Ok(taken),
+            None => self.take_slow(layout, size),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn take_slow(&mut self, layout: Layout, size: u32) -> Result<Taken, AllocError> {
+        let align = granules_of_align(layout.align()).ok_or(AllocError)?;
+        self.take_held(size, align)
+            .or_else(|| self.settle().then(|| self.take_held(size, align)).flatten())
+            .or_else(|| self.take_more(size, align).ok())
+            // Before failing, all that there is: what happens to be aligned must be found.
+            .or_else(|| self.take_anywhere(size, align))
+            .ok_or(AllocError)
+    }
+
+    /// Takes an aligned block of what is free already. If any will do, all blocks are looked at.
+    fn take_held(&mut self, size: u32, align: u32) -> Option<Taken> {
+        let held = |area| {
+            Taken::by(area, size, |area: &mut Area| match align {
+                1 => area.allocate(size).or_else(|| area.allocate_anywhere(size, 1)),
+                _ => area.allocate_aligned(size, align),
+            })
+        };
+        self.areas.iter_mut().find_map(held)
+    }
+
+    /// Takes an aligned block of what is free already, however many blocks are looked at.
+    fn take_anywhere(&mut self, size: u32, align: u32) -> Option<Taken> {
+        let anywhere = |area| Taken::by(area, size, |area| area.allocate_anywhere(size, align));
+        self.areas.iter_mut().find_map(anywhere)
+    }
+
+    /// Takes an aligned block of memory that the source has yet to give.
+    fn take_more(&mut self, size: u32, align: u32) -> Result<Taken, AllocError> {
+        let enough = size.checked_add(align - 1).ok_or(AllocError)?;
+        let growth = self.growth();
+        for area in self.areas.iter_mut() {
+            if let Ok(run) = area.extend(&self.source, enough, growth) {
+                note(&mut self.log, EventKind::Refill, area.address(run.start), run.size);
+                return Taken::by(area, size, |area| area.allocate_aligned(size, align))
+                    .ok_or(AllocError);
+            }
+        }
+        let mut area = self.open_region(enough, size, growth)?;
+        let taken = Taken::by(&mut area, size, |area| {
+            area.allocate_aligned(size, align).or_else(|| area.allocate_anywhere(size, align))
+        });
+        let Some(taken) = taken else {
+            // The region is shorter than `enough`, and not where the alignment would have it.
+            self.release(area);
+            return Err(AllocError);
+        };
+        self.areas.add(area).ok_or(AllocError)?;
+        Ok(taken)
+    }
+
+    /// By how many granules to grow at once: the more there is, the more.
+    fn growth(&self) -> u32 {
+        let bytes = P::GROWTH_SIZE.max(self.areas.bytes_held() / 4);
+        (bytes / GRANULE_SIZE).min(u32::MAX as usize / 2) as u32
+    }
+
+    /// Gets a region from the source, with room for a free block of `enough` granules, or at least
+    /// of `least`. It is the caller's to add or to release.
+    fn open_region(&mut self, enough: u32, least: u32, growth: u32) -> Result<Area, AllocError> {
+        let header_size = if self.areas.is_empty() { 0 } else { size_of::<Area>() };
+        let roomy = Geometry::region_size(enough, header_size).ok_or(AllocError)?;
+        let wanted = if S::RESERVES_AHEAD { P::RESERVE_SIZE } else { bytes_of(growth) };
+        let region = match self.source.reserve(roomy, wanted.max(roomy)) {
+            Ok(region) => region,
+            // Where a region starts well, it needs less: a buffer that is just large enough must
+            // not be refused.
+            Err(AllocError) => self.source.reserve(bytes_of(least), roomy)?,
+        };
+        let mut area = Area::open(&self.source, region, header_size, least)?;
+        let at_once = if S::RESERVES_AHEAD { growth } else { u32::MAX };
+        match area.extend(&self.source, enough.min(area.capacity()), at_once) {
+            Ok(run) => note(&mut self.log, EventKind::Refill, area.address(run.start), run.size),
+            Err(error) => {
+                self.release(area);
+                return Err(error);
+            }
+        }
+        Ok(area)
+    }
+}
