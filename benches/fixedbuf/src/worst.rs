@@ -83,23 +83,26 @@ impl Costs {
         if op.kind() != Kind::Alloc && old.block.is_null() {
             return;
         }
-        // SAFETY: for all below: traces hold no empty blocks, and the slot's block is in use, with
-        // the layout it was allocated with; where it is null, the operation allocates one.
         match op.kind() {
             Kind::Alloc => {
-                let (block, n) = meter.count(|| unsafe { heap.allocate(op.layout()) });
+                // SAFETY: traces hold no empty blocks.
+                let allocate = || unsafe { heap.allocate(op.layout()) };
+                let (block, n) = meter.count(allocate);
                 if block.is_null() { &mut self.refused } else { &mut self.alloc }.push(n);
                 *held = Held { block, layout: op.layout() };
             }
             Kind::Free => {
-                let ((), n) = meter.count(|| unsafe { heap.deallocate(old.block, old.layout) });
+                // SAFETY: the slot's block (caller), not used again.
+                let free = || unsafe { heap.deallocate(old.block, old.layout) };
+                let ((), n) = meter.count(free);
                 self.free.push(n);
                 *held = NOTHING;
             }
             Kind::Realloc => {
                 let size = op.size();
-                let (block, n) =
-                    meter.count(|| unsafe { heap.reallocate(old.block, old.layout, size) });
+                // SAFETY: the slot's block (caller), whose address is replaced below.
+                let reallocate = || unsafe { heap.reallocate(old.block, old.layout, size) };
+                let (block, n) = meter.count(reallocate);
                 if block.is_null() {
                     return self.refused.push(n);
                 }
