@@ -35,7 +35,7 @@ type Command = (&'static str, &'static str, fn(&[String]) -> Result<(), String>)
 /// Every command, in the order in which `help` lists them.
 #[rustfmt::skip]
 const COMMANDS: &[Command] = &[
-    ("test",     "unit tests, contract suites, doctests; the contract suites once more, long, in release", test::run),
+    ("test",     "unit tests, contract suites, doctests; the contract suites once more, long, in release (`test long`: 100 million calls)", test::run),
     ("lint",     "rustfmt, clippy, rustdoc without warnings, and the rules of the house", lint::run),
     ("features", "every feature, every pair of features; without `std` nothing of std is linked", features::run),
     ("versions", "one allocator in containers of every version, std's too (needs a nightly toolchain)", versions::run),

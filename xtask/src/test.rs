@@ -2,6 +2,8 @@
 //!
 //! The first run has debug assertions and few steps, the second is optimized and long: they find
 //! different bugs. Neither needs more than rustup and a C compiler.
+//!
+//! `cargo xtask test long` is another thing: 100 million calls of best fit, checked as they are made.
 
 use crate::shell;
 use crate::workspace::Workspace;
@@ -10,10 +12,21 @@ use crate::workspace::Workspace;
 /// seeds and conditions of the suites this comes to tens of millions, in a minute or two.
 const LONG_RUN_STEPS: &str = "100000";
 
+/// How many calls the long run makes, `ALLOTROPE_CALLS`.
+const LONG_RUN_CALLS: &str = "100000000";
+
 /// Runs the command.
 pub fn run(arguments: &[String]) -> Result<(), String> {
-    shell::no_arguments("test", arguments)?;
     let workspace = Workspace::load()?;
+    if arguments == ["long"] {
+        let mut cargo = workspace.command("cargo");
+        cargo.env("ALLOTROPE_CALLS", LONG_RUN_CALLS);
+        let package = ["--package", "allotrope-core", "--test", "long_run"];
+        return shell::run(
+            cargo.args(["test", "--release"]).args(package).args(["--", "--nocapture"]),
+        );
+    }
+    shell::no_arguments("test", arguments)?;
     shell::run(workspace.command("cargo").arg("test"))?;
     shell::run(workspace.command("cargo").args(["build", "--examples", "--bins"]))?;
     if !workspace.default_members().any(|package| package.tests().any(is_contract_suite)) {

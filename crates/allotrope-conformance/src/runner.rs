@@ -105,6 +105,10 @@ impl<'a> Runner<'a> {
             Operation::Shrink { block, excess, layout } => self.shrink(block, excess, layout)?,
         }
         self.scene.upstream.fault()?;
+        let (each, every) = self.settings().checked_steps;
+        if self.tally.operations <= each || self.tally.operations.is_multiple_of(every) {
+            self.invariants()?;
+        }
         if self.thorough || self.until_audit == 0 {
             self.until_audit = self.shadow.live().len().max(64) * 2;
             return self.audit();

@@ -21,6 +21,9 @@ pub(crate) struct Settings {
     /// Of a fits range, a sweep takes so many sizes, or few more.
     pub(crate) excesses: usize,
     pub(crate) seeds: Vec<u64>,
+    /// After how many steps of a case invariants are checked each time, and after every how many
+    /// further ones.
+    pub(crate) checked_steps: (u64, u64),
     pub(crate) bytes_limits: Vec<usize>,
     pub(crate) failing_calls: u64,
     pub(crate) threads: usize,
@@ -46,6 +49,7 @@ impl Default for Settings {
             align_step: pick(1, 6, 1),
             excesses: pick(256, 2, 256),
             seeds: pick(vec![1, 2, 3, 4], vec![1], vec![1]),
+            checked_steps: (0, u64::MAX),
             bytes_limits: pick(vec![4 << 10, 64 << 10, 1 << 20], vec![64 << 10], vec![4 << 10]),
             failing_calls: pick(100, 10, 4),
             threads: pick(4, 4, 2),

@@ -120,6 +120,13 @@ impl<S: Subject> Suite<S> {
         self
     }
 
+    /// Checks the invariants after each of the first `each` calls of a script and after every
+    /// `every`th one, not in audits alone.
+    pub fn checked_steps(mut self, each: u64, every: u64) -> Self {
+        self.settings.checked_steps = (each, every.max(1));
+        self
+    }
+
     /// The seeds of the random scripts.
     pub fn seeds(mut self, seeds: impl IntoIterator<Item = u64>) -> Self {
         self.settings.seeds = seeds.into_iter().collect();
