@@ -114,7 +114,9 @@ fn a_large_vector_grows_without_leaving_its_past_behind() {
     let mut numbers = ArenaVec::new_in(&arena);
     (0..1_000_000_u64).for_each(|n| numbers.push(n));
     assert!(numbers.iter().copied().eq(0..1_000_000));
-    assert!(arena.bytes_held() < 10 << 20, "{arena:?}");
+    // Where regions do not grow, chunks that the vector has left wait for others: up to as much again.
+    let bound = if cfg!(target_os = "linux") { 10 << 20 } else { 20 << 20 };
+    assert!(arena.bytes_held() < bound, "{arena:?}");
 }
 
 #[test]
