@@ -30,8 +30,9 @@ pub(crate) const fn bin_of(granules: u32) -> u32 {
     if granules < FIRST_STEPPED { granules } else { stepped_bin_of(granules) }
 }
 
+/// [`bin_of`] for at least [`FIRST_STEPPED`] granules.
 #[inline(always)]
-const fn stepped_bin_of(granules: u32) -> u32 {
+pub(crate) const fn stepped_bin_of(granules: u32) -> u32 {
     let exponent = exponent_of(granules);
     // The leading one of `granules` adds STEPS to its next bits; the constant makes up for it.
     (exponent * STEPS) + (granules >> (exponent - STEP_BITS))

@@ -18,7 +18,9 @@
 
 use super::space::Run;
 use super::table::{NONE, Table};
-use crate::layout::bins::{BINS, BinMap, FIRST_STEPPED, bin_of, in_one_stepped_bin};
+use crate::layout::bins::{
+    BINS, BinMap, FIRST_STEPPED, bin_of, in_one_stepped_bin, stepped_bin_of,
+};
 use crate::layout::granule::padding;
 
 /// How many blocks of one bin are looked at for the one that fits best.
@@ -93,7 +95,7 @@ impl Lists {
         // SAFETY: as the caller promises.
         unsafe {
             table.set_prev(place, NONE);
-            self.link(table, place, run.start, bin_of(run.size));
+            self.link(table, place, run.start, stepped_bin_of(run.size));
         }
     }
 
@@ -113,7 +115,7 @@ impl Lists {
         unsafe {
             let (next, prev) = (table.next(place), table.prev(place));
             if prev == NONE {
-                let bin = bin_of(run.size);
+                let bin = stepped_bin_of(run.size);
                 self.set_head(bin, next);
                 if next == NONE {
                     self.map.remove_stepped(bin);
@@ -214,7 +216,7 @@ impl Lists {
                 table.set_prev(table.place(next), rest.start);
             }
             if prev == NONE {
-                self.set_head(bin_of(run.size), rest.start);
+                self.set_head(stepped_bin_of(run.size), rest.start);
             } else {
                 table.set_next(table.place(prev), rest.start);
             }
@@ -273,7 +275,7 @@ impl Lists {
     /// short, in all above none is.
     #[inline(always)]
     fn find_stepped(&self, table: &impl Table, size: u32) -> Run {
-        let bin = bin_of(size);
+        let bin = stepped_bin_of(size);
         let best = self.best_of(table, bin, size, LOOK);
         if best.start != NONE {
             return best;

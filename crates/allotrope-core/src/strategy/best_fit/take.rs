@@ -22,15 +22,16 @@ impl<S: Source, P: Policy, H: Hook> BestFit<S, P, H> {
     #[inline(always)]
     pub(super) fn take(&mut self, layout: Layout, size: u32) -> Result<Taken, AllocError> {
         let align = layout.align();
-        let first = self.areas.first_mut();
-        let taken = Taken::by(first, size, |area| {
-            if align <= GRANULE_SIZE {
-                return area.allocate(size);
-            }
-            area.allocate_aligned(size, granules_of_align(align)?)
-        });
-        match taken {
-            Some(taken) => Ok(taken),
+        let area = self.areas.first_mut();
+        let clean = area.clean();
+        // Not in a closure, which the compiler would not inline.
+        let found = if align <= GRANULE_SIZE {
+            area.allocate(size)
+        } else {
+            granules_of_align(align).and_then(|align| area.allocate_aligned(size, align))
+        };
+        match found {
+            Some(found) => Ok(Taken::new(area, size, found, clean)),
             None => self.take_slow(layout, size),
         }
     }

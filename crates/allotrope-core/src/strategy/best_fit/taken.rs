@@ -23,7 +23,6 @@ pub(super) struct Taken {
 
 impl Taken {
     /// What `allocate` takes out of an area, with what was free behind it: a block of `size`.
-    #[inline(always)]
     pub(super) fn by(
         area: &mut Area,
         size: u32,
@@ -31,8 +30,15 @@ impl Taken {
     ) -> Option<Self> {
         let clean = area.clean();
         let found = allocate(area)?;
+        Some(Self::new(area, size, found, clean))
+    }
+
+    /// A block of `size` granules at the start of what was `found`, in an area that was `clean`
+    /// from there on before.
+    #[inline(always)]
+    pub(super) fn new(area: &Area, size: u32, found: Run, clean: u32) -> Self {
         let (start, rest) = (area.address(found.start), found.size - size);
-        Some(Self { start, rest, granule: found.start, clean })
+        Self { start, rest, granule: found.start, clean }
     }
 
     #[inline(always)]
