@@ -92,6 +92,16 @@ fn a_lane_is_found_again_when_the_table_has_grown() {
 }
 
 #[test]
+fn handles_that_exist_at_once_have_lanes_of_their_own() {
+    let arena = SharedArena::new();
+    drop(arena.local());
+    let (first, second) = (arena.local(), arena.local());
+    let block = first.alloc(1_u64) as *mut u64;
+    second.alloc(2_u64);
+    assert_eq!(first.alloc(3_u64) as *mut u64, block.wrapping_add(1));
+}
+
+#[test]
 fn memory_is_kept_by_reset_and_given_back_by_shrink_to() {
     let mut arena = SharedArena::new();
     for _ in 0..10 {
