@@ -105,7 +105,11 @@ fn map_of_bins(input: &mut Input<'_>) {
             map.insert(bin);
             model.insert(bin);
         } else {
-            map.remove(bin);
+            if bin < 64 {
+                map.remove_exact(bin)
+            } else {
+                map.remove_stepped(bin)
+            }
             model.remove(&bin);
         }
         let from = (input.short() % (BINS + 2)) as u32;
