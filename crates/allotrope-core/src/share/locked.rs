@@ -45,7 +45,11 @@ impl<S, R: RawMutex> Locked<S, R> {
     /// Shares `strategy` behind a lock that the type names:
     /// `Locked::<_, parking_lot::RawMutex>::with_lock(strategy)`.
     pub const fn with_lock(strategy: S) -> Self {
-        Self { strategy: Mutex::new(strategy) }
+        Self::over(Mutex::new(strategy))
+    }
+
+    pub(super) const fn over(strategy: Mutex<R, S>) -> Self {
+        Self { strategy }
     }
 
     /// The strategy, which no allocation can be under way in now.
