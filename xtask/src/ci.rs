@@ -13,6 +13,7 @@ const STEPS: &[&str] = &[
     "cross check",
     "loom",
     "asan",
+    "valgrind",
     "fuzz all 8",
     "cross windows",
     "cross i686",

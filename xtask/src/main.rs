@@ -23,6 +23,7 @@ mod toolchain;
 mod trial;
 mod tsan;
 mod twin;
+mod valgrind;
 mod versions;
 mod workspace;
 
@@ -40,6 +41,7 @@ const COMMANDS: &[Command] = &[
     ("features", "every feature, every pair of features; without `std` nothing of std is linked", features::run),
     ("versions", "one allocator in containers of every version, std's too (needs a nightly toolchain)", versions::run),
     ("asan",     "the tests of the libraries under AddressSanitizer (needs a nightly toolchain)", asan::run),
+    ("valgrind", "misuse of freed memory that valgrind must report", valgrind::run),
     ("fuzz",     "random calls led by coverage, under AddressSanitizer (`fuzz TARGET|all [SECONDS]`; lists them)", fuzz::run),
     ("loom",     "the models of what threads share (`loom NAME`: only those; `--mutants`: are they needed?)", loom::run),
     ("tsan",     "the tests of the libraries under ThreadSanitizer, std instrumented too", tsan::run),
