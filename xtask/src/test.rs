@@ -10,7 +10,7 @@ use crate::workspace::Workspace;
 
 /// How many calls each random script makes in the optimized build, `ALLOTROPE_STEPS`: with the
 /// seeds and conditions of the suites this comes to tens of millions, in a minute or two.
-const LONG_RUN_STEPS: &str = "100000";
+const LONG_RUN_STEPS: &str = "30000";
 
 /// How many calls the long run makes, `ALLOTROPE_CALLS`.
 const LONG_RUN_CALLS: &str = "100000000";
@@ -34,12 +34,11 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
                     run long in release, go by that name"
             .to_string());
     }
-    shell::run(workspace.command("cargo").env("ALLOTROPE_STEPS", LONG_RUN_STEPS).args([
-        "test",
-        "--release",
-        "--test",
-        "*contract*",
-    ]))
+    let mut long_run = workspace.command("cargo");
+    long_run.env("ALLOTROPE_STEPS", LONG_RUN_STEPS);
+    // One unit, as the release profile has it for figures that repeat, would keep one processor busy.
+    long_run.env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
+    shell::run(long_run.args(["test", "--release", "--test", "*contract*"]))
 }
 
 /// What the pattern `*contract*` matches.
