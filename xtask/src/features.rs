@@ -129,6 +129,7 @@ impl<'a> Build<'a> {
         let mut command = self.tool("cargo")?;
         command
             .env("RUSTFLAGS", "-Dwarnings")
+            .env("CARGO_PROFILE_DEV_OPT_LEVEL", "0")
             .env("CARGO_TARGET_DIR", self.folder())
             .args(["build", "--quiet", "--message-format=json-render-diagnostics"])
             .args(["--package", &self.library.name, "--lib", "--no-default-features"]);

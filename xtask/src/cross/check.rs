@@ -73,6 +73,7 @@ impl Group {
         for (package, features) in self.builds {
             let mut command = cross.cargo("check", triples, self.parts)?;
             command.env("RUSTFLAGS", "-Dwarnings").env("CARGO_PROFILE_DEV_DEBUG", "0");
+            command.env("CARGO_PROFILE_DEV_OPT_LEVEL", "0");
             command.args(["--package", package, "--lib", "--no-default-features"]);
             if !features.is_empty() {
                 command.args(["--features", &features.join(",")]);
