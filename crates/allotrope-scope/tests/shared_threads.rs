@@ -53,10 +53,10 @@ fn handles_and_threads_allocate_side_by_side() {
             let mut values = Vec::new();
             for n in 0..500 {
                 let handle = arena.local();
-                values.extend((0..10).map(|m| (n + m, handle.alloc(thread << 32 | (n + m)))));
-                values.push((n, arena.alloc(thread << 32 | n)));
+                values.extend((0..10).map(|m| (n + m, handle.alloc(thread << 24 | (n + m)))));
+                values.push((n, arena.alloc(thread << 24 | n)));
             }
-            values.iter().all(|(n, value)| **value == (thread << 32 | n))
+            values.iter().all(|(n, value)| **value == (thread << 24 | n))
         };
         let all = thread::scope(|threads| {
             let work = &work;
