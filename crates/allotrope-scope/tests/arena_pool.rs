@@ -22,7 +22,7 @@ use allotrope_scope::{Arena, ArenaPool};
 fn an_arena_that_was_left_is_found_empty_and_warm() {
     let pool = ArenaPool::new();
     let arena = pool.get();
-    arena.alloc_slice_fill_with(10_000, |n| n);
+    arena.alloc_slice_fill_with(10_000, |n| n as u64);
     let start = arena.chunks().next().unwrap().start();
     drop(arena);
     for _ in 0..10 {
@@ -100,7 +100,7 @@ fn no_more_arenas_wait_than_there_are_places() {
 
 #[test]
 fn an_arena_without_room_for_itself_is_dropped() {
-    let mut bytes = [MaybeUninit::<u8>::uninit(); 200];
+    let mut bytes = [MaybeUninit::<u8>::uninit(); size_of::<Arena<Buffer<'_>>>()];
     let pool: ArenaPool<_> = ArenaPool::keeping(usize::MAX);
     let source = Buffer::new(&mut bytes);
     let arena = pool.get_or(|| Arena::with_source(source));
