@@ -18,6 +18,7 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
         .env("ASAN_OPTIONS", sanitizer::options("ASAN_OPTIONS"))
         .env("CARGO_TARGET_DIR", workspace.target.join("asan"))
         .args(["test", "--lib", "--tests", "--target", &host]);
+    sanitizer::limit_steps(&mut command);
     for library in sanitizer::libraries(&workspace) {
         command.args(["--package", &library.name]);
     }

@@ -1,6 +1,7 @@
 //! What the commands that run a sanitizer share.
 
 use std::env;
+use std::process::Command;
 
 use crate::workspace::{Package, Workspace};
 
@@ -21,5 +22,16 @@ pub fn options(variable: &str) -> String {
     match env::var(variable) {
         Ok(others) if !others.is_empty() => format!("{others}:{refuse}"),
         _ => refuse.to_string(),
+    }
+}
+
+/// How many calls a random script makes, `ALLOTROPE_STEPS`, unless the environment says: each takes
+/// many times as long as without a sanitizer, and `test` makes all of them.
+const STEPS: &str = "2000";
+
+/// Makes the random scripts that `command` runs short, unless the environment says otherwise.
+pub fn limit_steps(command: &mut Command) {
+    if env::var_os("ALLOTROPE_STEPS").is_none() {
+        command.env("ALLOTROPE_STEPS", STEPS);
     }
 }

@@ -11,7 +11,6 @@
 //! A sanitizer that sees nothing reports nothing. So the command then makes the spin lock wrong in
 //! a twin of the workspace, in the ways that [`RACES`] lists, and demands a report for each.
 
-use std::env;
 use std::path::Path;
 use std::process::Command;
 
@@ -19,10 +18,6 @@ use crate::toolchain::Toolchain;
 use crate::twin::Twin;
 use crate::workspace::Workspace;
 use crate::{sanitizer, shell, test};
-
-/// How many calls a random script makes, `ALLOTROPE_STEPS`, unless the environment says: each
-/// takes some ten times as long as without the sanitizer.
-const STEPS: &str = "2000";
 
 /// Races that must be seen, one by the lock's own tests, one by the threaded scenarios.
 const RACES: &[Race] = &[
@@ -81,9 +76,7 @@ fn cargo_test(workspace: &Workspace, toolchain: &Toolchain, host: &str) -> Resul
         .env("RUSTFLAGS", "-Zsanitizer=thread --cfg allotrope_tsan")
         .env("TSAN_OPTIONS", format!("{}:halt_on_error=1", sanitizer::options("TSAN_OPTIONS")))
         .env("CARGO_TARGET_DIR", workspace.target.join("tsan").join("target"));
-    if env::var_os("ALLOTROPE_STEPS").is_none() {
-        command.env("ALLOTROPE_STEPS", STEPS);
-    }
+    sanitizer::limit_steps(&mut command);
     // With `--target`, build scripts and procedural macros are not instrumented.
     command.args(["test", "-Zbuild-std=std,panic_unwind,test", "--target", host]);
     Ok(command)
