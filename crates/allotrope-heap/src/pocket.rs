@@ -193,10 +193,11 @@ impl Pocket {
     /// `start` is the start of a run that was taken, of which nobody needs more than `size` bytes.
     pub(crate) unsafe fn resize(&mut self, start: NonNull<u8>, size: usize) -> bool {
         let Some(first) = self.page_of(start) else { return false };
-        let (old, new) = (self.pages_of(first), size.div_ceil(1 << self.shift) as u32);
-        if new == 0 || first + new > 64 {
+        let count = size.div_ceil(1 << self.shift);
+        if count == 0 || count > 64 - first as usize {
             return false;
         }
+        let (old, new) = (self.pages_of(first), count as u32);
         let run = |count: u32| (u64::MAX >> (64 - count)) << first;
         let more = run(old.max(new)) & !run(old.min(new));
         if new > old && self.free & more != more {
