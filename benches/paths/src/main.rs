@@ -12,6 +12,7 @@ use std::process::ExitCode;
 
 use allocator_api2::alloc::Global;
 use allotrope_core::{BestFit, Buffer, FixedSize, Local, OsPages, Pool, Segregated};
+use allotrope_heap::LocalHeap;
 use allotrope_scope::Arena;
 use bench_kit::callgrind;
 
@@ -64,6 +65,7 @@ fn main() -> ExitCode {
     let objects = ours::Objects::new(OsPages::new());
     let arena = Arena::with_capacity(1 << 16);
     let last = ours::LastBlock::new();
+    let heap = LocalHeap::new(OsPages::new());
     let is_steady = paths! {
         "bumpalo_pair": peers::path_bumpalo_pair, &bump;
         "best_fit_pair": ours::path_best_fit_pair, &best_fit;
@@ -71,6 +73,8 @@ fn main() -> ExitCode {
         "fixed_size_pair_in_register": ours::path_fixed_size_pair_in_register, &fixed_size;
         "segregated_pair": ours::path_segregated_pair, &segregated;
         "segregated_pair_in_register": ours::path_segregated_pair_in_register, &segregated;
+        "local_heap_pair": ours::path_local_heap_pair, &heap;
+        "local_heap_pair_in_register": ours::path_local_heap_pair_in_register, &heap;
         "locked_fixed_size_pair": ours::path_locked_fixed_size_pair, &locked;
         "pool_pair": ours::path_pool_pair, &pool;
         "by_size_small_pair_in_register": ours::path_by_size_small_pair_in_register, &small;

@@ -10,6 +10,7 @@ use allotrope_core::{
     AlignTo, BestFit, Buffer, BySize, Fallback, FixedSize, Limit, Local, Locked, ObjectPool,
     OsPages, Pool, Segregated, SharedBudget,
 };
+use allotrope_heap::LocalHeap;
 use allotrope_scope::Arena;
 
 /// Best fit over pages, with a neighbour in use, so that freeing joins with the rest only.
@@ -97,6 +98,10 @@ pairs! {
     path_segregated_pair: Classes, black_box;
     /// The same, hidden in a register.
     path_segregated_pair_in_register: Classes, hide;
+    /// 64 bytes from their class's list in a heap, and back.
+    path_local_heap_pair: LocalHeap, black_box;
+    /// The same, hidden in a register.
+    path_local_heap_pair_in_register: LocalHeap, hide;
     /// 64 bytes from the free list behind a spin lock, and back.
     path_locked_fixed_size_pair: Spin, black_box;
     /// 64 bytes from the word of this thread's shard, and back.

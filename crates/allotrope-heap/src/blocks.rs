@@ -93,8 +93,10 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
         }
         if let Some(pocket) = self.store.pocket() {
             for run in pocket.runs().filter(|run| run.is_slab) {
-                // SAFETY: a slab stands at the start of its run.
-                visit(unsafe { run.start.cast::<Slab>().as_ref() });
+                if let Some(page) = pocket.page_of(run.start) {
+                    // SAFETY: the page is a slab's, and slabs are valid.
+                    visit(unsafe { pocket.slab_of(page).as_ref() });
+                }
             }
         }
     }

@@ -80,7 +80,7 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
         };
         let block = match self.class_mut(class).pop(class) {
             Some(block) => block,
-            None => self.refill(class)?,
+            None => Self::refill(self, class).ok_or(AllocError)?,
         };
         self.note(EventKind::Allocate, block, layout, class.block_size());
         Ok(NonNull::slice_from_raw_parts(block, class.block_size()))
@@ -101,17 +101,22 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
         Ok(block)
     }
 
+    /// Hands out a block of a class whose list is empty.
+    ///
+    /// The ABI of C says that it does not unwind. So whoever inlines the fast path needs a frame for
+    /// this call only where it is made.
     #[cold]
     #[inline(never)]
-    fn refill(&mut self, class: SizeClass) -> Result<NonNull<u8>, AllocError> {
+    #[allow(improper_ctypes_definitions, reason = "called from here alone")]
+    extern "C" fn refill(&mut self, class: SizeClass) -> Option<NonNull<u8>> {
         let Self { classes, store, .. } = self;
         if let Ok(block) = classes[class.index()].refill(class, store) {
-            return Ok(block);
+            return Some(block);
         }
         // Other classes may have what this one needs.
         self.flush_all();
         let Self { classes, store, .. } = self;
-        classes[class.index()].refill(class, store)
+        classes[class.index()].refill(class, store).ok()
     }
 
     /// Gives all blocks that wait in free lists back to their slabs.
@@ -176,6 +181,12 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
             large.allocate(source, layout)
         };
         match block {
+            // What the extent needs besides, for its alignment or to be remembered, counts as well.
+            Ok(block) if !self.store.has_room_for(0) => {
+                // SAFETY: just allocated, with this layout.
+                unsafe { large.deallocate(source, block.cast(), layout) };
+                Err(AllocError)
+            }
             Ok(block) => Ok((block.cast(), extent, true)),
             Err(AllocError) => {
                 let (start, is_zero) = self.take_block(extent, layout.align())?;
@@ -198,13 +209,15 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
         self.note(EventKind::Free, start, layout, class.block_size());
         // SAFETY: the block is of this class's slabs, for it came this way, and free now (caller).
         if unsafe { self.class_mut(class).push(start, class) } {
-            self.relax(class);
+            Self::relax(self, class);
         }
     }
 
+    /// Looks at a class's list; see `refill` for the ABI.
     #[cold]
     #[inline(never)]
-    fn relax(&mut self, class: SizeClass) {
+    #[allow(improper_ctypes_definitions, reason = "called from here alone")]
+    extern "C" fn relax(&mut self, class: SizeClass) {
         let Self { classes, store, .. } = self;
         classes[class.index()].relax(store);
         self.give_back();

@@ -56,6 +56,9 @@ struct Places {
     capacity: u32,
 }
 
+/// How many bytes a page takes together with what is known of it.
+pub(crate) const PAGE_COST: usize = PAGE + 16 + size_of::<Slab>();
+
 /// For how many pages tables are committed at once: for 32 MiB.
 const TABLED_AT_ONCE: u32 = 8192;
 
@@ -153,14 +156,13 @@ impl Pages {
     /// How many bytes of the source's memory are in tables and pages.
     pub(crate) fn bytes_held(&self) -> usize {
         let pages = self.space.granules() as usize;
-        let tables = (self.tabled as usize).min(pages) * (16 + size_of::<Slab>());
         let held = if self.is_zeroed { self.dirty_pages() } else { pages };
-        size_of::<Self>() + tables + held * PAGE
+        size_of::<Self>() + pages * (PAGE_COST - PAGE) + held * PAGE
     }
 
     /// How many bytes are committed.
     pub(crate) fn bytes_committed(&self) -> usize {
-        size_of::<Self>() + self.space.granules() as usize * (PAGE + 16 + size_of::<Slab>())
+        size_of::<Self>() + self.space.granules() as usize * PAGE_COST
     }
 
     /// How many pages nobody uses.

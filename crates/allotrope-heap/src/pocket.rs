@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Pages are as small as 64 of them make of the region, so that a buffer of a few kilobytes serves
-//! several classes. There is nothing to set up, and what is known of a slab stands at its start.
+//! several classes. There is nothing to set up, and what is known of a slab stands at its end.
 //!
 //! # Invariants
 //!
@@ -49,6 +49,9 @@ pub(crate) const LEAST_PAGES_REGION: usize = 256 * 1024;
 /// The smallest page, in bytes.
 const LEAST_PAGE: usize = 64;
 
+/// How many bytes of a slab are not for blocks.
+const HEAD: usize = size_of::<Slab>().next_multiple_of(align_of::<Slab>());
+
 /// As many blocks as a slab should have.
 const BLOCKS: usize = 8;
 
@@ -64,7 +67,7 @@ impl Pocket {
     /// region back if it has none.
     pub(crate) fn new(region: Region) -> Result<Self, Region> {
         let per_page = (region.size() / 64).next_power_of_two().clamp(LEAST_PAGE, PAGE);
-        let gap = region.start().addr().get().wrapping_neg() & (LEAST_PAGE - 1);
+        let gap = region.start().addr().get().wrapping_neg() & (per_page - 1);
         let count = region.size().saturating_sub(gap) / per_page;
         if count == 0 {
             return Err(region);
@@ -137,7 +140,7 @@ impl Pocket {
     /// The first page of `pages` whose address is a multiple of `align`.
     fn first_aligned(&self, pages: u64, align: usize) -> Option<u32> {
         let base = self.base.addr().get();
-        if align <= LEAST_PAGE {
+        if align <= 1 << self.shift {
             return (pages != 0).then(|| pages.trailing_zeros());
         }
         let mut left = pages;
@@ -216,7 +219,7 @@ impl Pocket {
     }
 
     /// Makes a slab of blocks of `size` bytes at multiples of `align`, with what is known of it at
-    /// its start.
+    /// its end.
     pub(crate) fn take_slab(
         &mut self,
         size: usize,
@@ -224,21 +227,20 @@ impl Pocket {
         class: u8,
     ) -> Option<NonNull<Slab>> {
         let most = (self.all.count_ones() as usize / 8) << self.shift;
-        let one = size_of::<Slab>().next_multiple_of(align) + size;
+        let one = size + HEAD;
         let wanted = (one + (BLOCKS - 1) * size).min(most).max(one);
         let start = self.take(wanted, align).or_else(|| self.take(one, align))?;
         let page = self.page_of(start)?;
         self.slabs |= 1 << page;
         let bytes = (self.pages_of(page) as usize) << self.shift;
-        let offset = size_of::<Slab>().next_multiple_of(align);
-        let blocks = ((bytes - offset) / size).min(usize::from(u16::MAX)) as u16;
-        // SAFETY: the run has room for all of it.
-        let first = unsafe { start.add(offset) };
-        poison::poison(first, bytes - offset);
-        let slab = start.cast::<Slab>();
-        // SAFETY: the run is ours, as long, and aligned to 64.
-        unsafe { slab.write(Slab::new(first, blocks, class)) };
-        Some(slab)
+        let blocks = ((bytes - HEAD) / size).min(usize::from(u16::MAX)) as u16;
+        poison::poison(start, bytes - HEAD);
+        // SAFETY: the run is ours, as long, and its end aligned to 64.
+        unsafe {
+            let slab = start.add(bytes - HEAD).cast::<Slab>();
+            slab.write(Slab::new(start, blocks, class));
+            Some(slab)
+        }
     }
 
     /// The slab that a block lies in, on this page.
@@ -248,8 +250,10 @@ impl Pocket {
     /// The page is one of a slab's.
     #[inline(always)]
     pub(crate) unsafe fn slab_of(&self, page: u32) -> NonNull<Slab> {
-        // SAFETY: the page is one of the region's.
-        unsafe { self.base.add((self.first_of(page) as usize) << self.shift) }.cast()
+        let first = self.first_of(page);
+        let end = ((first + self.pages_of(first)) as usize) << self.shift;
+        // SAFETY: the run lies in the region, and ends with the slab's head.
+        unsafe { self.base.add(end - HEAD) }.cast()
     }
 
     /// The runs in use, in address order.

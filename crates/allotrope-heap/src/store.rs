@@ -26,7 +26,7 @@ use allotrope_core::parts::{Large, SizeClass, release_clean};
 use allotrope_core::{AllocError, Policy, Region, Source, poison};
 
 use crate::entries::Kind;
-use crate::pages::{Pages, region_size};
+use crate::pages::{PAGE_COST, Pages, region_size};
 use crate::pocket::{LEAST_PAGES_REGION, POCKET_SIZE, Pocket, commit_all};
 use crate::route::PAGE;
 use crate::slab::Slab;
@@ -186,13 +186,8 @@ impl<S: Source, P: Policy> Store<S, P> {
     ///
     /// It is one of this store, in no list, and none of its blocks is in use or in a list.
     pub(crate) unsafe fn give_slab(&mut self, slab: NonNull<Slab>) {
-        // SAFETY: the slab is valid until its pages are given back.
+        // SAFETY: the slab is valid until its pages are given back; its run starts with its blocks.
         let start = unsafe { slab.as_ref() }.start;
-        // In the pocket the slab itself is what its run starts with.
-        let start = match self.place_of(slab.cast()) {
-            Some(Place::Pocket(_)) => slab.cast(),
-            _ => start,
-        };
         // SAFETY: as the caller promises.
         unsafe { self.give_run(start) };
     }
@@ -343,8 +338,9 @@ impl<S: Source, P: Policy> Store<S, P> {
         let least = count.checked_add(padding).ok_or(AllocError)?;
         let growth = P::GROWTH_SIZE.max(self.bytes_committed() / 4) / PAGE;
         let growth = u32::try_from(growth).unwrap_or(u32::MAX / 2).max(least);
-        let room = self.limit.saturating_sub(self.bytes_committed() + self.large.bytes_held());
-        let room = u32::try_from(room / PAGE).unwrap_or(u32::MAX);
+        let held = self.bytes_committed() + self.large.bytes_held() + size_of::<Pages>();
+        let room = self.limit.saturating_sub(held) / PAGE_COST;
+        let room = u32::try_from(room).unwrap_or(u32::MAX);
         if room < least {
             return Err(AllocError);
         }
@@ -462,7 +458,10 @@ impl<S: Source, P: Policy> Store<S, P> {
     /// May a large block of so many bytes be had without passing the limit?
     pub(crate) fn has_room_for(&self, bytes: usize) -> bool {
         self.limit == usize::MAX
-            || self.bytes_committed() + self.large.bytes_held() <= self.limit.saturating_sub(bytes)
+            || self
+                .limit
+                .checked_sub(bytes)
+                .is_some_and(|rest| self.bytes_committed() + self.large.bytes_held() <= rest)
     }
 
     /// How many bytes the longest free run of pages has.

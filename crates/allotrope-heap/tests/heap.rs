@@ -1,0 +1,281 @@
+//! What a heap does besides keeping the promises of an allocator.
+//!
+//! Goal: limits that are passed; memory that is not given back, or counted wrongly; blocks that a walk
+//! misses; handles that drop their heap too early, twice, or never.
+
+use std::alloc::Layout;
+use std::collections::BTreeSet;
+use std::mem::MaybeUninit;
+use std::ptr::NonNull;
+use std::rc::Rc;
+
+use allocator_api2::alloc::{Allocator, Global};
+use allocator_api2::boxed::Box as HeapBox;
+use allocator_api2::vec::Vec as HeapVec;
+use allotrope_core::{AllocError, Buffer, ClassicPolicy, Locked, OsPages, Upstream};
+use allotrope_heap::{Block, HeapRc, LocalHeap, Route, Strategy};
+use hashbrown::HashMap;
+
+fn layout(size: usize) -> Layout {
+    Layout::from_size_align(size, 8).unwrap()
+}
+
+/// `Global`, that counts what is out.
+#[derive(Clone, Default)]
+struct Counting(Rc<std::cell::Cell<usize>>);
+
+// SAFETY: the blocks are `Global`'s.
+unsafe impl Allocator for Counting {
+    fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, allocator_api2::alloc::AllocError> {
+        self.0.set(self.0.get() + 1);
+        Global.allocate(layout)
+    }
+
+    unsafe fn deallocate(&self, start: NonNull<u8>, layout: Layout) {
+        self.0.set(self.0.get() - 1);
+        // SAFETY: `allocate` got the block there.
+        unsafe { Global.deallocate(start, layout) };
+    }
+}
+
+#[test]
+fn a_heap_that_is_dropped_gives_everything_back() {
+    let counting = Counting::default();
+    let heap = LocalHeap::new(Upstream::new(counting.clone()));
+    for size in [1, 100, 8192, 10_000, 1 << 20, 3 << 20] {
+        heap.allocate(layout(size)).unwrap();
+    }
+    assert!(counting.0.get() > 0);
+    drop(heap);
+    assert_eq!(counting.0.get(), 0);
+}
+
+#[test]
+fn trim_gives_back_what_nobody_uses() {
+    let counting = Counting::default();
+    let heap = LocalHeap::new(Upstream::new(counting.clone()));
+    let blocks: Vec<_> =
+        (1..3000).map(|n| HeapVec::<u8, _>::with_capacity_in(n * 7, &heap)).collect();
+    assert!(heap.bytes_held() >= heap.bytes_used());
+    drop(blocks);
+    assert_eq!(heap.bytes_used(), 0);
+    heap.trim();
+    assert_eq!((counting.0.get(), heap.bytes_held()), (0, 0));
+    assert!(heap.allocate(layout(10)).is_ok(), "it can be used again");
+}
+
+#[test]
+fn reset_takes_everything_back_at_once() {
+    let mut heap = LocalHeap::<_, ClassicPolicy>::with_policy(OsPages::new());
+    let mut held = 0;
+    for turn in 0..20 {
+        for size in (1..400).map(|n| n * n) {
+            heap.allocate(layout(size)).unwrap();
+        }
+        assert!(heap.bytes_used() > 1 << 20);
+        heap.reset();
+        assert_eq!(heap.bytes_used(), 0);
+        assert_eq!(heap.check_invariants(), Ok(()));
+        if turn == 0 {
+            held = heap.bytes_held();
+        }
+        assert!(heap.bytes_held() <= held + held / 4, "{} after {held}", heap.bytes_held());
+    }
+}
+
+#[test]
+fn the_limit_is_never_passed() {
+    for limit in [0, 1000, 64 << 10, 100 << 10, 1 << 20, 10 << 20] {
+        let heap = LocalHeap::new(OsPages::new());
+        heap.set_limit(Some(limit));
+        assert_eq!(heap.limit(), Some(limit));
+        let mut blocks = Vec::new();
+        for size in [100, 5000, 20_000, 300_000, 2 << 20].into_iter().cycle().take(200) {
+            blocks.extend(heap.allocate(layout(size)).map(|block| (block, layout(size))));
+            assert!(heap.bytes_held() <= limit, "{} of {limit}", heap.bytes_held());
+        }
+        assert_eq!(blocks.is_empty(), limit < 64 << 10, "{limit}");
+        for (block, layout) in blocks {
+            // SAFETY: allocated above with this layout.
+            unsafe { heap.deallocate(block.cast(), layout) };
+        }
+        assert_eq!((heap.bytes_used(), heap.check_invariants()), (0, Ok(())));
+        heap.set_limit(None);
+        assert!(heap.allocate(layout(3 << 20)).is_ok());
+    }
+}
+
+#[test]
+fn a_request_that_cannot_be_served_changes_nothing() {
+    let mut bytes = vec![MaybeUninit::uninit(); 64 * 1024];
+    let heap = LocalHeap::new(Buffer::new(&mut bytes));
+    let block = heap.allocate(layout(100)).unwrap();
+    let used = heap.bytes_used();
+    for size in [100 << 10, isize::MAX as usize - 100] {
+        assert_eq!(heap.allocate(layout(size)), Err(AllocError));
+        // SAFETY: the block is in use, and stays where the call fails.
+        let grown = unsafe { heap.grow(block.cast(), layout(100), layout(size)) };
+        assert_eq!(grown, Err(AllocError));
+    }
+    assert_eq!((heap.bytes_used(), heap.check_invariants()), (used, Ok(())));
+}
+
+#[test]
+fn a_small_buffer_serves_many_classes() {
+    let mut bytes = vec![MaybeUninit::uninit(); 64 * 1024];
+    let heap = LocalHeap::new(Buffer::new(&mut bytes));
+    let sizes = [16, 32, 48, 64, 96, 128, 200, 256, 400, 512, 700, 1000, 2000, 4000];
+    assert!(heap.allocate(layout(10_000)).is_ok(), "a medium block");
+    let served = sizes.iter().filter(|&&size| heap.allocate(layout(size)).is_ok()).count();
+    assert_eq!(served, sizes.len());
+}
+
+#[test]
+fn blocks_of_several_kinds_come_back_whole() {
+    let heap = LocalHeap::new(OsPages::new());
+    let mut map = HashMap::new_in(&heap);
+    for n in 0..10_000_u32 {
+        map.insert(n, HeapBox::new_in([n; 5], &heap));
+    }
+    assert!((0..10_000).all(|n| *map[&n] == [n; 5]));
+    let mut long = HeapVec::new_in(&heap);
+    long.extend(0..2_000_000_u64);
+    assert!(long.iter().copied().eq(0..2_000_000));
+    drop((map, long));
+    assert_eq!(heap.bytes_used(), 0);
+}
+
+#[test]
+fn statistics_tell_the_routes_apart() {
+    let heap = LocalHeap::new(OsPages::new());
+    let small = HeapBox::new_in([1_u8; 100], &heap);
+    let medium = HeapVec::<u8, _>::with_capacity_in(100_000, &heap);
+    let large = HeapVec::<u8, _>::with_capacity_in(5 << 20, &heap);
+    let stats = heap.stats();
+    assert_eq!((stats.small, stats.medium, stats.large), (112, 102_400, 5 << 20));
+    assert_eq!(stats.used(), heap.bytes_used());
+    assert_eq!(stats.classes().map(|class| (class.block_size, class.used)).next(), Some((112, 1)));
+    let text = stats.to_string();
+    assert!(text.contains("class of   112 bytes:        1 in use"), "{text}");
+    drop((small, medium, large));
+    assert_eq!(heap.stats().used(), 0);
+}
+
+#[test]
+fn the_walk_sees_every_block_in_use() {
+    let heap = LocalHeap::new(OsPages::new());
+    let mut expected = BTreeSet::new();
+    for (n, size) in
+        [10, 100, 500, 3000, 8192, 9000, 70_000, 2 << 20].into_iter().cycle().enumerate().take(400)
+    {
+        let block = heap.allocate(layout(size)).unwrap().cast::<u8>();
+        if n % 3 == 0 {
+            // SAFETY: just allocated.
+            unsafe { heap.deallocate(block, layout(size)) };
+        } else {
+            expected.insert(block.addr().get());
+        }
+    }
+    let mut blocks = [Block::NONE; 400];
+    let count = heap.copy_blocks(&mut blocks);
+    let seen: BTreeSet<_> = blocks[..count].iter().map(|block| block.address).collect();
+    assert_eq!((seen, count), (expected.clone(), expected.len()));
+    assert_eq!(blocks[..count].iter().map(|block| block.extent).sum::<usize>(), heap.bytes_used());
+    assert_eq!(heap.copy_blocks(&mut []), count);
+    let large = |block: &&Block| matches!(block.route, Route::Large { .. });
+    assert_eq!(blocks[..count].iter().filter(large).count(), 33);
+    assert_eq!(heap.check_invariants(), Ok(()));
+}
+
+#[test]
+fn views_take_their_strategy_whatever_the_layout() {
+    let heap = LocalHeap::new(OsPages::new());
+    let block = heap.with(Strategy::BestFit).allocate(layout(10)).unwrap();
+    assert_eq!(block.len(), 4096);
+    assert_eq!(heap.with(Strategy::Extents).allocate(layout(10)).unwrap().len(), 4096);
+    assert_eq!(heap.with(Strategy::Slabs).allocate(layout(10_000)), Err(AllocError));
+    let stats = heap.stats();
+    assert_eq!((stats.small, stats.medium, stats.large), (0, 4096, 4096));
+    assert_eq!(heap.for_type::<[u8; 100]>().strategy(), Strategy::Slabs);
+    assert_eq!(heap.for_type::<[u8; 100_000]>().strategy(), Strategy::BestFit);
+    assert_eq!(heap.for_type::<[u8; 10_000_000]>().strategy(), Strategy::Extents);
+}
+
+#[test]
+fn the_last_handle_drops_the_heap() {
+    let counting = Counting::default();
+    let first = HeapRc::new(Upstream::new(counting.clone())).unwrap();
+    let second = first.clone();
+    assert_eq!(first.handles(), 2);
+    let mut numbers = HeapVec::new_in(second);
+    numbers.extend(0..100_000);
+    drop(first);
+    assert!(numbers.iter().copied().eq(0..100_000));
+    assert_eq!(numbers.allocator().handles(), 1);
+    drop(numbers);
+    assert_eq!(counting.0.get(), 0);
+}
+
+#[test]
+fn a_handle_without_memory_is_an_error() {
+    let mut bytes = [MaybeUninit::uninit(); 1000];
+    assert!(HeapRc::new(Buffer::new(&mut bytes)).is_err());
+}
+
+#[test]
+fn batches_are_as_many_as_there_is_memory_for() {
+    let mut bytes = vec![MaybeUninit::uninit(); 16 * 1024];
+    let heap = LocalHeap::new(Buffer::new(&mut bytes));
+    let mut blocks = [MaybeUninit::uninit(); 1000];
+    let count = heap.allocate_batch(layout(64), &mut blocks);
+    assert!((100..256).contains(&count), "{count}");
+    // SAFETY: so many were allocated just now.
+    let blocks: Vec<_> =
+        blocks[..count].iter().map(|block| unsafe { block.assume_init() }).collect();
+    let places: BTreeSet<_> = blocks.iter().map(|block| block.addr()).collect();
+    assert_eq!(places.len(), count);
+    // SAFETY: as above, each once.
+    unsafe { heap.deallocate_batch(layout(64), &blocks) };
+    assert_eq!((heap.bytes_used(), heap.check_invariants()), (0, Ok(())));
+    heap.trim();
+    assert!(heap.allocate(layout(8000)).is_ok(), "all of it serves other sizes again");
+}
+
+#[test]
+fn zeroed_blocks_are_zero_after_others_were_there() {
+    let heap = LocalHeap::new(OsPages::new());
+    for turn in 0..3 {
+        for size in [100, 10_000, 500_000, 2 << 20] {
+            let block = heap.allocate_zeroed(layout(size)).unwrap();
+            // SAFETY: the block is ours, and initialized.
+            unsafe {
+                assert!(block.as_ref().iter().all(|&byte| byte == 0), "{size}, turn {turn}");
+                block.cast::<u8>().write_bytes(7, block.len());
+                heap.deallocate(block.cast(), layout(size));
+            }
+        }
+    }
+}
+
+#[test]
+fn threads_share_a_heap_behind_a_lock() {
+    let heap = Locked::new(LocalHeap::new(OsPages::new()));
+    std::thread::scope(|threads| {
+        for seed in 0..4 {
+            let heap = &heap;
+            threads.spawn(move || {
+                for n in 0..2000_usize {
+                    let size = 1 + (n * 7919 + seed * 104_729) % 20_000;
+                    let block = heap.allocate(layout(size)).unwrap();
+                    // SAFETY: the block is this thread's alone.
+                    unsafe {
+                        block.cast::<u8>().write_bytes(seed as u8, size);
+                        assert!(block.as_ref()[..size].iter().all(|&byte| byte == seed as u8));
+                        heap.deallocate(block.cast(), layout(size));
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!((heap.bytes_used(), heap.check_invariants()), (0, Ok(())));
+}
