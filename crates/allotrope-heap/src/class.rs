@@ -44,6 +44,8 @@ pub(crate) struct Class {
 
 /// After how many frees a list is looked at, at least and at most.
 const LEAST_PATIENCE: u32 = 8;
+/// After how many bytes of frees, if those are fewer: of a program that frees all that it has.
+const LISTED_AT_LAST: usize = 2048;
 const MOST_PATIENCE: u32 = 16 * 1024;
 
 /// How many blocks stay in the list, at most.
@@ -146,20 +148,25 @@ impl Class {
 
     /// Gives blocks that wait in the list back to their slabs, all but a few, and slabs that are
     /// empty back to the store; says how patient to be now.
-    pub(crate) fn relax<S: Source, P: Policy>(&mut self, store: &mut Store<S, P>) {
+    pub(crate) fn relax<S: Source, P: Policy>(
+        &mut self,
+        class: SizeClass,
+        store: &mut Store<S, P>,
+    ) {
         let flushed = self.flush(KEPT, store);
         let out = self.total - self.available;
-        let patience = if flushed <= KEPT {
-            // The list was short: the program allocates as much as it frees.
+        let patience = if flushed < self.patience / 2 {
+            // The program allocates about as much as it frees.
             self.patience.saturating_mul(2)
         } else {
             out / 8
         };
-        self.set_patience(patience);
+        let least = LEAST_PATIENCE.min((LISTED_AT_LAST / class.block_size()) as u32);
+        self.set_patience(patience.max(least));
     }
 
     fn set_patience(&mut self, patience: u32) {
-        self.patience = patience.clamp(LEAST_PATIENCE, MOST_PATIENCE);
+        self.patience = patience.clamp(1, MOST_PATIENCE);
         self.countdown = self.patience;
     }
 

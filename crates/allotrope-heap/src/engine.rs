@@ -219,7 +219,7 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
     #[allow(improper_ctypes_definitions, reason = "called from here alone")]
     extern "C" fn relax(&mut self, class: SizeClass) {
         let Self { classes, store, .. } = self;
-        classes[class.index()].relax(store);
+        classes[class.index()].relax(class, store);
         self.give_back();
     }
 

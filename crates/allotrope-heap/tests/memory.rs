@@ -31,7 +31,7 @@ fn many_heaps_leave_nothing_behind() {
     for n in 0..count {
         let heap = LocalHeap::new(OsPages::new());
         for size in
-            [16, 24, 100, 100, 1000, 64, 32, 32, 500, if n % 1000 == 0 { 2 << 20 } else { 7 }]
+            [16, 24, 100, 100, 1000, 64, 32, 32, 500, if n % 100 == 0 { 2 << 20 } else { 7 }]
         {
             heap.allocate(Layout::from_size_align(size, 8).unwrap()).unwrap();
         }
@@ -40,7 +40,8 @@ fn many_heaps_leave_nothing_behind() {
         }
     }
     let grown = pages(0).saturating_sub(before);
-    assert!(grown < 8 << 20, "{grown} bytes of addresses more");
+    // Another thread of the tests may get its first arena of glibc's, 64 MiB of addresses.
+    assert!(grown < 100 << 20, "{grown} bytes of addresses more");
 }
 
 /// AddressSanitizer keeps memory for every address in use.
