@@ -6,6 +6,9 @@ pub mod bare_metal {}
 #[doc = include_str!("../docs/compose.md")]
 pub mod compose {}
 
+#[doc = include_str!("../docs/heap.md")]
+pub mod heap {}
+
 #[doc = include_str!("../docs/lifetimes.md")]
 pub mod lifetimes {}
 

@@ -19,6 +19,10 @@ pub use aliases::*;
 #[doc(inline)]
 pub use allotrope_core::*;
 #[doc(inline)]
+pub use allotrope_heap as heap;
+#[doc(inline)]
+pub use allotrope_heap::{HeapRc, LocalHeap};
+#[doc(inline)]
 pub use allotrope_scope::*;
 
 /// The crate whose `Allocator` trait is spoken, in the version that is spoken.

@@ -23,4 +23,6 @@ pub use allotrope_core::{
 #[doc(no_inline)]
 pub use allotrope_core::{Pool, SharedObjectPool, SharedStrategy};
 #[doc(no_inline)]
+pub use allotrope_heap::{HeapRc, LocalHeap};
+#[doc(no_inline)]
 pub use allotrope_scope::{Arena, Scope, ScopeBox, alloc_fmt};
