@@ -21,6 +21,7 @@ pub mod input;
 pub mod part;
 pub mod place;
 pub mod scopes;
+pub mod shorten;
 pub mod targets;
 
 /// The arithmetic of `allotrope-core`, from its source: none of it is public there.
