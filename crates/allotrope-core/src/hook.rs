@@ -49,7 +49,8 @@ pub struct Event {
 
 impl Event {
     /// An event on memory that nobody asked for: its layout is its own size.
-    pub(crate) fn internal(kind: EventKind, address: usize, extent: usize) -> Self {
+    #[doc(hidden)]
+    pub fn internal(kind: EventKind, address: usize, extent: usize) -> Self {
         let layout = Layout::from_size_align(extent, 1).unwrap_or(Layout::new::<()>());
         Self { kind, address, layout, extent }
     }
@@ -192,30 +193,33 @@ mod sealed {
 
 /// A strategy's hook, and the events of the call that runs.
 #[derive(Debug, Default)]
-pub(crate) struct Log<H: Hook> {
+pub struct Log<H: Hook> {
     hook: H,
     record: H::Record,
 }
 
 impl Log<NoHook> {
-    pub(crate) const fn silent() -> Self {
+    /// A log for nobody.
+    pub const fn silent() -> Self {
         Self { hook: NoHook, record: () }
     }
 }
 
 impl<H: Hook> Log<H> {
-    pub(crate) fn new(hook: H) -> Self {
+    /// A log for `hook`.
+    pub fn new(hook: H) -> Self {
         Self { hook, record: H::Record::default() }
     }
 
     #[inline(always)]
-    pub(crate) fn push(&mut self, event: impl FnOnce() -> Event) {
+    /// Adds what `event` makes, if anybody listens.
+    pub fn push(&mut self, event: impl FnOnce() -> Event) {
         self.record.push(event);
     }
 
     /// Takes the events out, to be delivered when nobody borrows the strategy any more.
     #[inline(always)]
-    pub(crate) fn take(&mut self) -> Delivery<H> {
+    pub fn take(&mut self) -> Delivery<H> {
         if self.record.is_empty() {
             return Delivery(None);
         }

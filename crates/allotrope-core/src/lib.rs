@@ -11,6 +11,8 @@ mod error;
 mod hook;
 mod layout;
 #[doc(hidden)]
+pub mod parts;
+#[doc(hidden)]
 pub mod poison;
 mod policy;
 mod share;

@@ -39,12 +39,22 @@ pub trait Policy {
     /// more. What is larger gets a region of its own.
     const LARGEST_CLASS: usize = 8 * 1024;
 
+    /// The size in bytes of the largest blocks that a heap cuts from the pages it holds: a multiple
+    /// of 4096. What is larger, or aligned to more, gets pages of its own.
+    const LARGEST_MEDIUM: usize = 1024 * 1024;
+
     /// Fails to compile where the figures contradict each other.
     #[doc(hidden)]
     const VALID: () = {
         assert!(Self::CHUNK_SIZE.is_power_of_two(), "CHUNK_SIZE is not a power of two");
         assert!(Self::CHUNK_SIZE >= 256, "CHUNK_SIZE leaves no room for blocks");
         assert!(SizeClass::is_block_size(Self::LARGEST_CLASS), "LARGEST_CLASS is no class size");
+        assert!(Self::LARGEST_MEDIUM % 4096 == 0, "LARGEST_MEDIUM is no whole number of pages");
+        assert!(
+            Self::LARGEST_MEDIUM >= Self::LARGEST_CLASS,
+            "LARGEST_MEDIUM is below LARGEST_CLASS"
+        );
+        assert!(Self::LARGEST_MEDIUM <= 1 << 30, "LARGEST_MEDIUM exceeds 1 GiB");
         assert!(Self::GROWTH_SIZE >= Self::CHUNK_SIZE, "GROWTH_SIZE is less than a chunk");
         assert!(Self::RESERVE_SIZE >= Self::GROWTH_SIZE, "RESERVE_SIZE is less than GROWTH_SIZE");
         assert!(Self::RESERVE_SIZE <= isize::MAX as usize, "RESERVE_SIZE exceeds any region");
@@ -58,7 +68,8 @@ pub struct DefaultPolicy;
 impl Policy for DefaultPolicy {}
 
 /// The figures of the small C++ allocators that this project grew from: chunks of 64 KiB, growth
-/// by 1 MiB and nothing reserved beyond it, blocks of up to 4 KiB from slabs.
+/// by 1 MiB and nothing reserved beyond it, blocks of up to 4 KiB from slabs, of 128 KiB and more from
+/// the operating system.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ClassicPolicy;
 
@@ -67,6 +78,7 @@ impl Policy for ClassicPolicy {
     const GROWTH_SIZE: usize = 1024 * 1024;
     const RESERVE_SIZE: usize = 1024 * 1024;
     const LARGEST_CLASS: usize = 4 * 1024;
+    const LARGEST_MEDIUM: usize = 124 * 1024;
 }
 
 const _: () = (DefaultPolicy::VALID, ClassicPolicy::VALID).0;

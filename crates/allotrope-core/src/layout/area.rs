@@ -71,7 +71,7 @@ impl Geometry {
 
 /// How many bytes the bitmap of `granules` takes: a bit for the start of each, and one for the end
 /// of all, in whole words.
-pub(crate) const fn edges_size(granules: u32) -> usize {
+pub const fn edges_size(granules: u32) -> usize {
     (granules as usize + 1).div_ceil(BITS) * WORD
 }
 

@@ -28,19 +28,19 @@ use core::alloc::Layout;
 
 /// One of the block sizes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct SizeClass(u8);
+pub struct SizeClass(u8);
 
 impl SizeClass {
     /// How many classes there are.
-    pub(crate) const COUNT: usize = 32;
+    pub const COUNT: usize = 32;
 
     /// The size in bytes of the largest class's blocks.
-    pub(crate) const LARGEST: usize = 8192;
+    pub const LARGEST: usize = 8192;
 
     /// The class that serves `layout`, if there is one with blocks of at most `limit` bytes, which
     /// is a block size itself. None serves a request of size 0.
     #[inline(always)]
-    pub(crate) const fn for_layout(layout: Layout, limit: usize) -> Option<Self> {
+    pub const fn for_layout(layout: Layout, limit: usize) -> Option<Self> {
         // A layout's size does not overflow when it is rounded to the alignment.
         let size = (layout.size() + (layout.align() - 1)) & !(layout.align() - 1);
         // One comparison for both limits: zero wraps around. A limit is at most `LARGEST`.
@@ -51,32 +51,32 @@ impl SizeClass {
     }
 
     /// The class at `index`, which is below [`COUNT`](Self::COUNT).
-    pub(crate) const fn at(index: usize) -> Self {
+    pub const fn at(index: usize) -> Self {
         assert!(index < Self::COUNT);
         Self(index as u8)
     }
 
     /// The size in bytes of the blocks.
     #[inline(always)]
-    pub(crate) const fn block_size(self) -> usize {
+    pub const fn block_size(self) -> usize {
         BLOCK_SIZES[self.index()] as usize
     }
 
     /// The alignment of the blocks.
     #[inline(always)]
-    pub(crate) const fn block_align(self) -> usize {
+    pub const fn block_align(self) -> usize {
         1 << self.block_size().trailing_zeros()
     }
 
     /// The position of this class in a table of [`COUNT`](Self::COUNT) entries.
     #[inline(always)]
-    pub(crate) const fn index(self) -> usize {
+    pub const fn index(self) -> usize {
         // The mask changes nothing; it tells the compiler so.
         self.0 as usize & (Self::COUNT - 1)
     }
 
     /// Is `size` a block size?
-    pub(crate) const fn is_block_size(size: usize) -> bool {
+    pub const fn is_block_size(size: usize) -> bool {
         match Layout::from_size_align(size, 1) {
             Ok(layout) => match Self::for_layout(layout, Self::LARGEST) {
                 Some(class) => class.block_size() == size,

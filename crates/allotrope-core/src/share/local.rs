@@ -75,6 +75,17 @@ impl<S> Local<S> {
 impl<S: Strategy> Local<S> {
     strategy_methods!();
 
+    /// Runs `work` on the strategy; for what a strategy of another crate can do besides.
+    ///
+    /// # Safety
+    ///
+    /// `work` does not come back to this allocator.
+    #[doc(hidden)]
+    #[inline(always)]
+    pub unsafe fn visit<T>(&self, work: impl FnOnce(&mut S) -> T) -> T {
+        self.run(work)
+    }
+
     /// Runs `work` on the strategy, and then tells the hook what has happened.
     ///
     /// `work` is ours, and calls nothing that could come back here: a source does not call the

@@ -66,6 +66,17 @@ impl<S, R: RawMutex> Locked<S, R> {
 impl<S: Strategy, R: RawMutex> Locked<S, R> {
     strategy_methods!();
 
+    /// Runs `work` on the strategy; for what a strategy of another crate can do besides.
+    ///
+    /// # Safety
+    ///
+    /// `work` does not come back to this allocator.
+    #[doc(hidden)]
+    #[inline(always)]
+    pub unsafe fn visit<T>(&self, work: impl FnOnce(&mut S) -> T) -> T {
+        self.run(work)
+    }
+
     /// Runs `work` on the strategy, and then, unlocked, tells the hook what has happened.
     #[inline(always)]
     pub(crate) fn run<T>(&self, work: impl FnOnce(&mut S) -> T) -> T {

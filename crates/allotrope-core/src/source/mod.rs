@@ -223,7 +223,7 @@ pub unsafe trait Source {
 /// # Safety
 ///
 /// As for [`Source::release`].
-pub(crate) unsafe fn release_clean(source: &impl Source, region: Region) {
+pub unsafe fn release_clean(source: &impl Source, region: Region) {
     poison::unpoison(region.start(), region.size());
     // SAFETY: as the caller promises.
     unsafe { source.release(region) };

@@ -39,7 +39,7 @@ use crate::source::{Contents, Movement, Region, Source, release_clean};
 /// It does not own its source, and so cannot give back anything when it is dropped: its owner
 /// calls [`release_all`](Self::release_all) and [`trim`](Self::trim).
 #[derive(Debug)]
-pub(crate) struct Large {
+pub struct Large {
     records: SideTable<Record>,
     bytes_used: AtomicUsize,
     bytes_held: AtomicUsize,
@@ -63,7 +63,7 @@ const UNIT: usize = 4096;
 impl Large {
     const_fn! {
         /// No blocks yet.
-        pub(crate) fn new() -> Self {
+        pub fn new() -> Self {
             Self {
                 records: SideTable::new(),
                 bytes_used: AtomicUsize::new(0),
@@ -74,7 +74,7 @@ impl Large {
 
     /// How many bytes a block for `layout`, whose size is not 0, takes; `None` if no region could
     /// hold it.
-    pub(crate) const fn extent(layout: Layout) -> Option<usize> {
+    pub const fn extent(layout: Layout) -> Option<usize> {
         let Some(extent) = layout.size().checked_next_multiple_of(UNIT) else { return None };
         match extent.checked_add(layout.align() - 1) {
             Some(size) if size <= isize::MAX as usize => Some(extent),
@@ -87,7 +87,7 @@ impl Large {
     /// # Errors
     ///
     /// [`AllocError`] when the source lends no such region, or none for the table.
-    pub(crate) fn allocate<S: Source>(
+    pub fn allocate<S: Source>(
         &self,
         source: &S,
         layout: Layout,
@@ -100,7 +100,7 @@ impl Large {
     /// # Errors
     ///
     /// As for [`allocate`](Self::allocate).
-    pub(crate) fn allocate_zeroed<S: Source>(
+    pub fn allocate_zeroed<S: Source>(
         &self,
         source: &S,
         layout: Layout,
@@ -153,12 +153,7 @@ impl Large {
     ///
     /// As for [`Strategy::deallocate`](super::Strategy::deallocate), with a block of this value,
     /// and `source` is always the same.
-    pub(crate) unsafe fn deallocate<S: Source>(
-        &self,
-        source: &S,
-        start: NonNull<u8>,
-        layout: Layout,
-    ) {
+    pub unsafe fn deallocate<S: Source>(&self, source: &S, start: NonNull<u8>, layout: Layout) {
         let Some((record, entry)) = self.records.take(start.addr().get()) else {
             debug_assert!(false, "a block that is not from here, or is freed twice");
             return;
@@ -184,7 +179,7 @@ impl Large {
     ///
     /// As for [`Strategy::grow`](super::Strategy::grow) and [`deallocate`](Self::deallocate);
     /// neither size is 0.
-    pub(crate) unsafe fn grow<S: Source>(
+    pub unsafe fn grow<S: Source>(
         &self,
         source: &S,
         start: NonNull<u8>,
@@ -232,7 +227,7 @@ impl Large {
     ///
     /// As for [`Strategy::shrink`](super::Strategy::shrink) and [`deallocate`](Self::deallocate);
     /// neither size is 0.
-    pub(crate) unsafe fn shrink<S: Source>(
+    pub unsafe fn shrink<S: Source>(
         &self,
         source: &S,
         start: NonNull<u8>,
@@ -359,7 +354,7 @@ impl Large {
     /// # Safety
     ///
     /// Nobody accesses a block afterwards, and `source` is always the same.
-    pub(crate) unsafe fn release_all<S: Source>(
+    pub unsafe fn release_all<S: Source>(
         &mut self,
         source: &S,
         mut note: impl FnMut(usize, usize),
@@ -381,7 +376,7 @@ impl Large {
     /// # Safety
     ///
     /// `source` is always the same.
-    pub(crate) unsafe fn trim<S: Source>(&mut self, source: &S) {
+    pub unsafe fn trim<S: Source>(&mut self, source: &S) {
         for origin in iter::from_fn(|| self.records.take_empty_level()) {
             self.bytes_held.fetch_sub(origin.held, Ordering::Relaxed);
             // SAFETY: the region is on loan, and the table does not use it any more.
@@ -389,13 +384,25 @@ impl Large {
         }
     }
 
+    /// Visits all blocks, each by its address and extent.
+    ///
+    /// # Safety
+    ///
+    /// No other thread uses this meanwhile.
+    pub unsafe fn for_each_block(&self, mut visit: impl FnMut(usize, usize)) {
+        // SAFETY: as the caller promises.
+        unsafe {
+            self.records.for_each(&mut |address, record: &Record| visit(address, record.extent))
+        };
+    }
+
     /// How many bytes are in blocks.
-    pub(crate) fn bytes_used(&self) -> usize {
+    pub fn bytes_used(&self) -> usize {
         self.bytes_used.load(Ordering::Relaxed)
     }
 
     /// How many bytes of the source's memory are held, the table included.
-    pub(crate) fn bytes_held(&self) -> usize {
+    pub fn bytes_held(&self) -> usize {
         self.bytes_held.load(Ordering::Relaxed)
     }
 
@@ -408,7 +415,7 @@ impl Large {
     /// # Safety
     ///
     /// No other thread uses this meanwhile.
-    pub(crate) unsafe fn check_invariants(&self) -> Result<(), Broken> {
+    pub unsafe fn check_invariants(&self) -> Result<(), Broken> {
         let (mut used, mut held, mut result) = (0, 0, Ok(()));
         let mut check = |address: usize, record: &Record| {
             used += record.extent;

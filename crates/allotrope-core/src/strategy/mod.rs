@@ -9,9 +9,10 @@ mod segregated;
 #[cfg(target_has_atomic = "64")]
 mod shared;
 
-pub use best_fit::{BestFit, Span};
+pub use best_fit::{BestFit, Edges, NONE, Run, Space, Span, Table};
 pub use fixed_size::FixedSize;
 pub(crate) use fixed_size::{Blocks, Shape};
+pub use large::Large;
 #[cfg(target_has_atomic = "64")]
 pub use pool::Pool;
 pub use segregated::Segregated;
@@ -248,7 +249,7 @@ impl core::error::Error for Broken {}
 
 /// What a request of size 0 is served with: length 0, aligned, and no memory at all.
 #[inline(always)]
-pub(crate) const fn dangling(layout: Layout) -> NonNull<[u8]> {
+pub const fn dangling(layout: Layout) -> NonNull<[u8]> {
     let start = ptr::without_provenance_mut(layout.align());
     // SAFETY: an alignment is not zero.
     NonNull::slice_from_raw_parts(unsafe { NonNull::new_unchecked(start) }, 0)

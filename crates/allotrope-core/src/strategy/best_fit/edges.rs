@@ -23,7 +23,7 @@ const WIPED_AT_ONCE: usize = 16;
 
 /// The bitmap of an area's edges.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Edges {
+pub struct Edges {
     words: NonNull<u64>,
     /// Bits up to this one hold what they say, and all behind it but the last are zero.
     valid: u32,
@@ -36,13 +36,13 @@ pub(super) struct Edges {
 impl Edges {
     /// The bitmap at `words`, which has room for a bit for every granule that is ever asked about
     /// and one more; of no granules yet.
-    pub(super) const fn new(words: NonNull<u64>) -> Self {
+    pub const fn new(words: NonNull<u64>) -> Self {
         Self { words, valid: 0, wiped: 0, last: 0 }
     }
 
     /// Up to which granule the bits hold what they say.
     #[inline(always)]
-    pub(super) const fn valid(&self) -> u32 {
+    pub const fn valid(&self) -> u32 {
         self.valid
     }
 
@@ -52,7 +52,7 @@ impl Edges {
     ///
     /// `granule` is valid, or the last bit's.
     #[inline(always)]
-    pub(super) unsafe fn is_edge(&self, granule: u32) -> bool {
+    pub unsafe fn is_edge(&self, granule: u32) -> bool {
         let (word, mask) = position(granule);
         // SAFETY: the word is in the bitmap (caller).
         unsafe { self.words.add(word).read() & mask != 0 }
@@ -64,7 +64,7 @@ impl Edges {
     ///
     /// As for `is_edge`, and nobody else accesses the bitmap.
     #[inline(always)]
-    pub(super) unsafe fn toggle(&mut self, granule: u32) -> bool {
+    pub unsafe fn toggle(&mut self, granule: u32) -> bool {
         debug_assert!(granule <= self.valid || granule == self.last, "an edge nobody wiped");
         let (word, mask) = position(granule);
         // SAFETY: the word is in the bitmap (caller).
@@ -77,7 +77,7 @@ impl Edges {
     }
 
     /// The first edge from `from` on that is valid; the last bit is not among them, unless it is.
-    pub(super) fn first_from(&self, from: u32) -> Option<u32> {
+    pub fn first_from(&self, from: u32) -> Option<u32> {
         let mut bit = from;
         while bit <= self.valid {
             let (word, mask) = position(bit);
@@ -98,7 +98,7 @@ impl Edges {
     ///
     /// `granule` is at most the last bit's, and nobody else accesses the bitmap.
     #[inline(always)]
-    pub(super) unsafe fn validate(&mut self, granule: u32) {
+    pub unsafe fn validate(&mut self, granule: u32) {
         if granule > self.valid {
             self.valid = granule;
             if granule >= self.wiped {
@@ -130,7 +130,7 @@ impl Edges {
     /// # Safety
     ///
     /// The bitmap has room for as many, which is more than before, and nobody else accesses it.
-    pub(super) unsafe fn extend(&mut self, granules: u32) {
+    pub unsafe fn extend(&mut self, granules: u32) {
         let (word, _) = position(granules);
         // SAFETY: both words are in the bitmap (caller). One that is wiped held nothing that
         // counted, for it is neither below `wiped` nor that of the last bit.
@@ -155,7 +155,7 @@ impl Edges {
     /// # Safety
     ///
     /// Nobody else accesses the bitmap.
-    pub(super) unsafe fn clear(&mut self) {
+    pub unsafe fn clear(&mut self) {
         let (words, last) = (position(self.valid).0 + 1, position(self.last).0);
         // SAFETY: as many words are valid, and the last one is in the bitmap.
         unsafe {

@@ -31,7 +31,7 @@ const LOOK_ABOVE: u32 = 2;
 
 /// The free blocks of a space, by size.
 #[derive(Debug)]
-pub(super) struct Lists {
+pub struct Lists {
     map: BinMap,
     heads: [u32; BINS],
 }

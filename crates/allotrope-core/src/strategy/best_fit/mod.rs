@@ -44,8 +44,10 @@ use core::ptr::NonNull;
 
 use area::{Area, known_zero};
 use areas::Areas;
-use space::Run;
+pub use edges::Edges;
+pub use space::{Run, Space};
 pub use span::Span;
+pub use table::{NONE, Table};
 
 use super::{Broken, Strategy, dangling};
 use crate::AllocError;

@@ -21,7 +21,7 @@ use crate::layout::bins::FIRST_STEPPED;
 
 /// At most one parked block of every size below [`SIZES`].
 #[derive(Debug)]
-pub(super) struct Parked {
+pub struct Parked {
     /// Of [`SIZES`] on always empty: they are there so that `take` need not ask.
     slots: [u32; FIRST_STEPPED as usize],
     /// Blocks of fewer granules than this may be parked: of none, or of all sizes in the table.

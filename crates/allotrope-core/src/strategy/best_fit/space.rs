@@ -38,7 +38,7 @@ use crate::layout::granule::padding;
 
 /// One range of granules, and the free blocks in it.
 #[derive(Debug)]
-pub(super) struct Space<T> {
+pub struct Space<T> {
     pub(super) table: T,
     pub(super) edges: Edges,
     /// How many granules there are, from granule 0 on.
@@ -54,23 +54,26 @@ const SHORTEST_TAIL: u32 = 4096;
 
 /// A free block, or a part of one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Run {
-    pub(super) start: u32,
-    pub(super) size: u32,
+pub struct Run {
+    /// Its first granule.
+    pub start: u32,
+    /// How many granules it has.
+    pub size: u32,
 }
 
 impl Run {
     /// No block at all.
-    pub(super) const NOWHERE: Self = Self { start: NONE, size: 0 };
+    pub const NOWHERE: Self = Self { start: NONE, size: 0 };
 
     /// The run, unless it is [`NOWHERE`](Self::NOWHERE).
     #[inline(always)]
-    pub(super) const fn found(self) -> Option<Self> {
+    pub const fn found(self) -> Option<Self> {
         if self.start == NONE { None } else { Some(self) }
     }
 
     #[inline(always)]
-    pub(super) const fn end(self) -> u32 {
+    /// The granule behind its last.
+    pub const fn end(self) -> u32 {
         self.start + self.size
     }
 }
@@ -79,20 +82,20 @@ impl<T: Table> Space<T> {
     /// A space of no granules yet. It becomes one of some by [`extend`](Self::extend).
     ///
     /// Nothing is touched until then, so `table` and `edges` may dangle.
-    pub(super) const fn new(table: T, edges: Edges) -> Self {
+    pub const fn new(table: T, edges: Edges) -> Self {
         let (parked, lists) = (Parked::new(), Lists::new());
         Self { table, edges, granules: 0, tail: NONE, parked, lists }
     }
 
     /// How many granules there are.
     #[inline(always)]
-    pub(super) const fn granules(&self) -> u32 {
+    pub const fn granules(&self) -> u32 {
         self.granules
     }
 
     /// Granules from this one on were never used.
     #[inline(always)]
-    pub(super) const fn touched(&self) -> u32 {
+    pub const fn touched(&self) -> u32 {
         self.edges.valid()
     }
 
@@ -101,7 +104,7 @@ impl<T: Table> Space<T> {
     /// # Safety
     ///
     /// The table and the edges reach as far, and the granules belong to nobody else.
-    pub(super) unsafe fn extend(&mut self, by: u32) -> Run {
+    pub unsafe fn extend(&mut self, by: u32) -> Run {
         let (old, new) = (self.granules, self.granules + by);
         self.granules = new;
         // SAFETY: the edges reach as far (caller). The tail, if there is one, ends with the last
@@ -128,7 +131,7 @@ impl<T: Table> Space<T> {
     /// # Safety
     ///
     /// Nobody accesses any block afterwards.
-    pub(super) unsafe fn reset(&mut self) {
+    pub unsafe fn reset(&mut self) {
         (self.lists, self.parked, self.tail) = (Lists::new(), Parked::new(), NONE);
         let size = self.granules;
         if size > 0 {
@@ -148,7 +151,7 @@ impl<T: Table> Space<T> {
     /// Takes a block of `size` granules out, and returns the free block that it was cut from.
     /// The block is at its start.
     #[inline(always)]
-    pub(super) fn allocate(&mut self, size: u32) -> Option<Run> {
+    pub fn allocate(&mut self, size: u32) -> Option<Run> {
         if size >= FIRST_STEPPED {
             return self.allocate_large(size).found();
         }
@@ -225,7 +228,7 @@ impl<T: Table> Space<T> {
     /// returns it with what was free behind it, or [`Run::NOWHERE`]. `phase` is the address of
     /// granule 0, in granules.
     #[inline(never)]
-    pub(super) fn allocate_aligned(&mut self, size: u32, align: u32, phase: u32) -> Run {
+    pub fn allocate_aligned(&mut self, size: u32, align: u32, phase: u32) -> Run {
         if size.checked_add(align - 1).is_none() {
             return Run::NOWHERE;
         }
@@ -244,7 +247,7 @@ impl<T: Table> Space<T> {
     /// [`allocate_aligned`](Self::allocate_aligned) from any free block but the tail, however many
     /// are looked at.
     #[cold]
-    pub(super) fn allocate_anywhere(&mut self, size: u32, align: u32, phase: u32) -> Run {
+    pub fn allocate_anywhere(&mut self, size: u32, align: u32, phase: u32) -> Run {
         let found = self.lists.find_aligned_anywhere(&self.table, size, align, phase);
         if found.start == NONE {
             return Run::NOWHERE;
@@ -273,7 +276,7 @@ impl<T: Table> Space<T> {
     ///
     /// The granules of the block are in range, no part of a free block, and the caller's to give.
     #[inline(always)]
-    pub(super) unsafe fn free(&mut self, place: T::Place, block: Run) -> Run {
+    pub unsafe fn free(&mut self, place: T::Place, block: Run) -> Run {
         debug_assert!(block.size > 0 && block.end() <= self.granules, "a block outside its space");
         // SAFETY: as the caller promises.
         unsafe {
@@ -331,7 +334,7 @@ impl<T: Table> Space<T> {
     }
 
     /// Joins all parked blocks with their neighbours; true if there were any.
-    pub(super) fn settle(&mut self) -> bool {
+    pub fn settle(&mut self) -> bool {
         let mut is_any = false;
         while let Some(block) = self.parked.take_any() {
             // SAFETY: the block was parked, so it is ours, and in use to all others.

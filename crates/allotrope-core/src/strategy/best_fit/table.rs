@@ -22,7 +22,7 @@ use crate::poison;
 ///
 /// Implementors return what was put last; what is put for one free block leaves the others as they
 /// are. Places are where granules start: going `after` and `before` is adding and subtracting.
-pub(super) unsafe trait Table {
+pub unsafe trait Table {
     /// Where a granule starts: whatever finds its entry with the least effort.
     type Place: Copy;
 
@@ -112,11 +112,11 @@ pub(super) unsafe trait Table {
 }
 
 /// No block: an end of a list.
-pub(super) const NONE: u32 = u32::MAX;
+pub const NONE: u32 = u32::MAX;
 
 /// Sizes and links in the free blocks themselves; a place is a granule's address.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct InBlock {
+pub struct InBlock {
     /// The first byte of granule 0.
     start: NonNull<u8>,
 }
@@ -127,13 +127,13 @@ const SIZE_AGAIN: usize = 3;
 
 impl InBlock {
     /// The table of the granules from `start` on, which is aligned to a granule.
-    pub(super) const fn new(start: NonNull<u8>) -> Self {
+    pub const fn new(start: NonNull<u8>) -> Self {
         Self { start }
     }
 
     /// The first byte of granule 0.
     #[inline(always)]
-    pub(super) const fn start(self) -> NonNull<u8> {
+    pub const fn start(self) -> NonNull<u8> {
         self.start
     }
 
@@ -143,7 +143,7 @@ impl InBlock {
     /// # Safety
     ///
     /// `inner` lies inside of a free block, and is neither its first granule nor its last.
-    pub(super) unsafe fn wipe_end(self, inner: u32) {
+    pub unsafe fn wipe_end(self, inner: u32) {
         // SAFETY: the granule is free, so it is ours, and nobody keeps anything there.
         unsafe {
             let granule = self.place(inner);

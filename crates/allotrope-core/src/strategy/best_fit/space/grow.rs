@@ -12,7 +12,7 @@ impl<T: Table> Space<T> {
     ///
     /// The `old` granules from `start` on are a block in use.
     #[inline(always)]
-    pub(in crate::strategy::best_fit) unsafe fn may_grow(&mut self, start: u32, old: u32) -> bool {
+    pub unsafe fn may_grow(&mut self, start: u32, old: u32) -> bool {
         let end = start + old;
         // SAFETY: the end of a block in use has an edge.
         if unsafe { self.edges.is_edge(end) } || end == self.granules {
@@ -37,12 +37,7 @@ impl<T: Table> Space<T> {
     /// # Safety
     ///
     /// The `old` granules from `start` on are a block in use, and `new` is more.
-    pub(in crate::strategy::best_fit) unsafe fn grow(
-        &mut self,
-        start: u32,
-        old: u32,
-        new: u32,
-    ) -> Option<Run> {
+    pub unsafe fn grow(&mut self, start: u32, old: u32, new: u32) -> Option<Run> {
         let (end, wanted) = (start + old, new - old);
         // SAFETY: `end` is in range or one past it; if it is an edge, a free block starts there.
         unsafe {
@@ -69,12 +64,7 @@ impl<T: Table> Space<T> {
     /// # Safety
     ///
     /// As for `grow`.
-    pub(in crate::strategy::best_fit) unsafe fn grow_down(
-        &mut self,
-        start: u32,
-        old: u32,
-        new: u32,
-    ) -> Option<Run> {
+    pub unsafe fn grow_down(&mut self, start: u32, old: u32, new: u32) -> Option<Run> {
         self.end_tail();
         let end = start + old;
         // SAFETY: as in `join`.
@@ -103,7 +93,7 @@ impl<T: Table> Space<T> {
     /// # Safety
     ///
     /// The granules of the rest are in range, the caller's to give, and no neighbour is free.
-    pub(in crate::strategy::best_fit) unsafe fn insert_rest(&mut self, all: Run, size: u32) {
+    pub unsafe fn insert_rest(&mut self, all: Run, size: u32) {
         if all.size > size {
             let rest = Run { start: all.start + size, size: all.size - size };
             // SAFETY: as the caller promises.

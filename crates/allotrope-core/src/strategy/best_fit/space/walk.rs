@@ -5,7 +5,7 @@ use crate::strategy::best_fit::table::{NONE, Table};
 
 impl<T: Table> Space<T> {
     /// The size of the largest free block, once all that is parked is settled.
-    pub(in crate::strategy::best_fit) fn largest(&self) -> u32 {
+    pub fn largest(&self) -> u32 {
         if self.parked.iter().next().is_some() {
             return self.free_runs().map(|run| run.size).max().unwrap_or(0);
         }
@@ -14,17 +14,17 @@ impl<T: Table> Space<T> {
     }
 
     /// Is there a tail?
-    pub(in crate::strategy::best_fit) const fn has_tail(&self) -> bool {
+    pub const fn has_tail(&self) -> bool {
         self.tail != NONE
     }
 
     /// Is this free block the tail?
-    pub(in crate::strategy::best_fit) const fn is_tail(&self, run: Run) -> bool {
+    pub const fn is_tail(&self, run: Run) -> bool {
         run.start == self.tail && run.end() == self.granules
     }
 
     /// How many granules at the end are free.
-    pub(in crate::strategy::best_fit) fn free_at_end(&self) -> u32 {
+    pub fn free_at_end(&self) -> u32 {
         let granules = self.granules;
         if self.tail != NONE {
             return granules - self.tail;
@@ -40,20 +40,26 @@ impl<T: Table> Space<T> {
     }
 
     /// The free blocks in address order, the tail included.
-    pub(in crate::strategy::best_fit) fn free_blocks(&self) -> impl Iterator<Item = Run> {
+    pub fn free_blocks(&self) -> impl Iterator<Item = Run> {
         let mut from = 0;
         core::iter::from_fn(move || {
-            let start = self.edges.first_from(from)?;
-            // A block that was not touched as far reaches to the end.
-            let end = self.edges.first_from(start + 1).unwrap_or(self.granules);
-            from = end + 1;
-            Some(Run { start, size: end - start })
+            let run = self.free_block_from(from)?;
+            from = run.end() + 1;
+            Some(run)
         })
+    }
+
+    /// The first free block that starts at `from` or behind it, which is not inside of one.
+    pub fn free_block_from(&self, from: u32) -> Option<Run> {
+        let start = self.edges.first_from(from)?;
+        // A block that was not touched as far reaches to the end.
+        let end = self.edges.first_from(start + 1).unwrap_or(self.granules);
+        Some(Run { start, size: end - start })
     }
 
     /// The runs of granules that are not in use, in address order: what would be the free blocks if
     /// all that is parked were settled.
-    pub(in crate::strategy::best_fit) fn free_runs(&self) -> impl Iterator<Item = Run> {
+    pub fn free_runs(&self) -> impl Iterator<Item = Run> {
         let mut free = self.free_blocks();
         let mut next_free = free.next();
         let mut from = 0;
@@ -77,7 +83,7 @@ impl<T: Table> Space<T> {
     }
 
     /// How many granules are not in use.
-    pub(in crate::strategy::best_fit) fn free_granules(&self) -> u32 {
+    pub fn free_granules(&self) -> u32 {
         self.free_runs().map(|run| run.size).sum()
     }
 }

@@ -1,0 +1,8 @@
+//! What the heaps of allotrope are made of, besides the strategies: for `allotrope-heap` alone, and
+//! no part of what this crate promises.
+
+pub use crate::hook::Log;
+pub use crate::layout::area::edges_size;
+pub use crate::layout::size_class::SizeClass;
+pub use crate::source::release_clean;
+pub use crate::strategy::{Edges, Large, NONE, Run, Space, Table, dangling};

@@ -1,0 +1,464 @@
+//! The engine of a heap: every request takes the way of its layout.
+//!
+//! ```text
+//! Engine ── classes    free lists of the size classes   (`class.rs`, `slab.rs`)
+//!        └─ store      pages and extents                (`store.rs`)
+//! ```
+//!
+//! It is a strategy, one algorithm over one state; [`LocalHeap`](crate::LocalHeap) makes an allocator
+//! of it.
+
+use core::alloc::Layout;
+use core::marker::PhantomData;
+use core::mem::MaybeUninit;
+use core::ptr::NonNull;
+
+use allotrope_core::parts::{Large, Log, SizeClass, dangling};
+use allotrope_core::{AllocError, Delivery, Event, EventKind, Hook, NoHook, Policy, Source};
+use allotrope_sync::facade::const_fn;
+
+use crate::class::Class;
+use crate::entries::Kind;
+use crate::route::{PAGE, Strategy, Way};
+use crate::store::Store;
+
+/// All of a heap.
+pub(crate) struct Engine<S: Source, P: Policy, H: Hook> {
+    pub(crate) classes: [Class; SizeClass::COUNT],
+    pub(crate) store: Store<S, P>,
+    log: Log<H>,
+    policy: PhantomData<P>,
+}
+
+// SAFETY: all memory belongs to this engine alone, and to no thread.
+unsafe impl<S, P, H> Send for Engine<S, P, H>
+where
+    S: Source + Send,
+    P: Policy,
+    H: Hook<Record: Send> + Send,
+{
+}
+
+impl<S: Source, P: Policy> Engine<S, P, NoHook> {
+    const_fn! {
+        pub(crate) fn new(source: S) -> Self {
+            Self::over(Store::new(source, Large::new()), Log::silent())
+        }
+    }
+}
+
+impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
+    pub(crate) fn with_hook(source: S, hook: H) -> Self {
+        Self::over(Store::new(source, Large::new()), Log::new(hook))
+    }
+
+    const fn over(store: Store<S, P>, log: Log<H>) -> Self {
+        const { P::VALID };
+        let classes = [const { Class::new() }; SizeClass::COUNT];
+        Self { classes, store, log, policy: PhantomData }
+    }
+
+    #[inline(always)]
+    const fn class_mut(&mut self, class: SizeClass) -> &mut Class {
+        &mut self.classes[class.index()]
+    }
+
+    #[inline(always)]
+    fn note(&mut self, kind: EventKind, start: NonNull<u8>, layout: Layout, extent: usize) {
+        self.log.push(|| Event { kind, address: start.addr().get(), layout, extent });
+    }
+
+    /// Allocates a block the given way.
+    #[inline(always)]
+    pub(crate) fn allocate_by(
+        &mut self,
+        way: Way,
+        layout: Layout,
+    ) -> Result<NonNull<[u8]>, AllocError> {
+        let Way::Small(class) = way else {
+            return self.allocate_pages(way, layout, false);
+        };
+        let block = match self.class_mut(class).pop(class) {
+            Some(block) => block,
+            None => self.refill(class)?,
+        };
+        self.note(EventKind::Allocate, block, layout, class.block_size());
+        Ok(NonNull::slice_from_raw_parts(block, class.block_size()))
+    }
+
+    /// Allocates a block of zeros the given way.
+    pub(crate) fn allocate_zeroed_by(
+        &mut self,
+        way: Way,
+        layout: Layout,
+    ) -> Result<NonNull<[u8]>, AllocError> {
+        if !matches!(way, Way::Small(_)) {
+            return self.allocate_pages(way, layout, true);
+        }
+        let block = self.allocate_by(way, layout)?;
+        // SAFETY: the block is new, and valid for writes of its whole length.
+        unsafe { block.cast::<u8>().write_bytes(0, block.len()) };
+        Ok(block)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn refill(&mut self, class: SizeClass) -> Result<NonNull<u8>, AllocError> {
+        let Self { classes, store, .. } = self;
+        if let Ok(block) = classes[class.index()].refill(class, store) {
+            return Ok(block);
+        }
+        // Other classes may have what this one needs.
+        self.flush_all();
+        let Self { classes, store, .. } = self;
+        classes[class.index()].refill(class, store)
+    }
+
+    /// Gives all blocks that wait in free lists back to their slabs.
+    pub(crate) fn flush_all(&mut self) {
+        for class in &mut self.classes {
+            class.flush(0, &mut self.store);
+        }
+    }
+
+    /// Allocates what has no class.
+    #[inline(never)]
+    fn allocate_pages(
+        &mut self,
+        way: Way,
+        layout: Layout,
+        is_zeroed: bool,
+    ) -> Result<NonNull<[u8]>, AllocError> {
+        let (start, extent, is_zero) = match way {
+            Way::Medium(extent) => {
+                let (start, is_zero) = self.take_block(extent, layout.align())?;
+                (start, extent, is_zero)
+            }
+            Way::Large(extent) => self.allocate_large(extent, layout, is_zeroed)?,
+            Way::Empty => return Ok(dangling(layout)),
+            Way::Small(_) | Way::Refused => return Err(AllocError),
+        };
+        let block = NonNull::slice_from_raw_parts(start, extent);
+        if is_zeroed && !is_zero {
+            // SAFETY: the block is new, and valid for writes of its whole length.
+            unsafe { start.write_bytes(0, extent) };
+        }
+        self.note(EventKind::Allocate, start, layout, extent);
+        Ok(block)
+    }
+
+    fn take_block(
+        &mut self,
+        extent: usize,
+        align: usize,
+    ) -> Result<(NonNull<u8>, bool), AllocError> {
+        self.store.take_block(extent, align).or_else(|AllocError| {
+            // Blocks that wait in free lists may keep slabs from being empty.
+            self.flush_all();
+            self.store.take_block(extent, align)
+        })
+    }
+
+    /// A large block, its extent, and whether it is zero; if it `is_zeroed`, it is.
+    fn allocate_large(
+        &mut self,
+        extent: usize,
+        layout: Layout,
+        is_zeroed: bool,
+    ) -> Result<(NonNull<u8>, usize, bool), AllocError> {
+        if !self.store.has_room_for(extent) {
+            return Err(AllocError);
+        }
+        let Store { large, source, .. } = &self.store;
+        let block = if is_zeroed {
+            large.allocate_zeroed(source, layout)
+        } else {
+            large.allocate(source, layout)
+        };
+        match block {
+            Ok(block) => Ok((block.cast(), extent, true)),
+            Err(AllocError) => {
+                let (start, is_zero) = self.take_block(extent, layout.align())?;
+                Ok((start, extent, is_zero))
+            }
+        }
+    }
+
+    /// Frees a block that came the given way.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Strategy::deallocate`](allotrope_core::Strategy::deallocate).
+    #[inline(always)]
+    pub(crate) unsafe fn deallocate_by(&mut self, way: Way, start: NonNull<u8>, layout: Layout) {
+        let Way::Small(class) = way else {
+            // SAFETY: as the caller promises.
+            return unsafe { self.deallocate_pages(way, start, layout) };
+        };
+        self.note(EventKind::Free, start, layout, class.block_size());
+        // SAFETY: the block is of this class's slabs, for it came this way, and free now (caller).
+        if unsafe { self.class_mut(class).push(start, class) } {
+            self.relax(class);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn relax(&mut self, class: SizeClass) {
+        let Self { classes, store, .. } = self;
+        classes[class.index()].relax(store);
+        self.give_back();
+    }
+
+    /// Gives back what is behind free pages, if it is time to.
+    #[inline(always)]
+    fn give_back(&mut self) {
+        if self.store.has_fallen() {
+            self.flush_all();
+            self.store.discard_free();
+        }
+    }
+
+    /// Frees what has no class.
+    ///
+    /// # Safety
+    ///
+    /// As for [`deallocate_by`](Self::deallocate_by).
+    #[inline(never)]
+    unsafe fn deallocate_pages(&mut self, way: Way, start: NonNull<u8>, layout: Layout) {
+        let Some(extent @ 1..) = way.extent() else { return };
+        self.note(EventKind::Free, start, layout, extent);
+        // SAFETY: as the caller promises; a large block that lies in no page of ours is an extent.
+        unsafe {
+            if matches!(way, Way::Large(_)) && self.store.place_of(start).is_none() {
+                self.store.large.deallocate(&self.store.source, start, layout);
+                return;
+            }
+            self.store.give_block(start, extent);
+        }
+        self.give_back();
+    }
+
+    /// Makes a block that `old` fits into one for `new`, which is no smaller, and says how many bytes
+    /// from its start on are not known to be zero.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Strategy::grow`](allotrope_core::Strategy::grow), with the ways of both.
+    #[inline(always)]
+    pub(crate) unsafe fn grow_by(
+        &mut self,
+        ways: (Way, Way),
+        start: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<(NonNull<[u8]>, usize), AllocError> {
+        if let (Way::Small(before), Way::Small(after)) = ways
+            && before == after
+        {
+            let block = NonNull::slice_from_raw_parts(start, after.block_size());
+            self.note_resize(ways, start, old, block, new);
+            return Ok((block, block.len()));
+        }
+        // SAFETY: as the caller promises.
+        unsafe { self.grow_slow(ways, start, old, new) }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`grow_by`](Self::grow_by).
+    #[inline(never)]
+    unsafe fn grow_slow(
+        &mut self,
+        ways: (Way, Way),
+        start: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<(NonNull<[u8]>, usize), AllocError> {
+        let is_aligned = start.addr().get().is_multiple_of(new.align());
+        // SAFETY: as the caller promises; where a block is resized, it is of the kind that its way
+        // says, or of pages.
+        unsafe {
+            match ways {
+                (Way::Large(_), Way::Large(after)) if self.store.place_of(start).is_none() => {
+                    let before = Large::extent(old).unwrap_or(0);
+                    if !self.store.has_room_for(after.saturating_sub(before)) {
+                        return Err(AllocError);
+                    }
+                    let Store { large, source, .. } = &self.store;
+                    let grown = large.grow(source, start, old, new)?;
+                    self.note_resize(ways, start, old, grown.0, new);
+                    return Ok(grown);
+                }
+                (
+                    Way::Medium(before) | Way::Large(before),
+                    Way::Medium(after) | Way::Large(after),
+                ) if is_aligned
+                    && (before == after
+                        || matches!(ways.1, Way::Medium(_))
+                        || !S::RESERVES_AHEAD)
+                    && self.store.place_of(start).is_some()
+                    && (before == after || self.store.resize_block(start, before, after)) =>
+                {
+                    let block = NonNull::slice_from_raw_parts(start, after);
+                    self.note_resize(ways, start, old, block, new);
+                    return Ok((block, after));
+                }
+                _ => {}
+            }
+            let block = self.relocate_by(ways, start, old, new, old.size())?;
+            Ok((block, block.len()))
+        }
+    }
+
+    /// Makes a block that `old` fits into one for `new`, which is no larger.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Strategy::shrink`](allotrope_core::Strategy::shrink), with the ways of both.
+    pub(crate) unsafe fn shrink_by(
+        &mut self,
+        ways: (Way, Way),
+        start: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<[u8]>, AllocError> {
+        let is_aligned = start.addr().get().is_multiple_of(new.align());
+        // SAFETY: as in `grow_slow`.
+        unsafe {
+            let block = match ways {
+                (Way::Small(before), Way::Small(after)) if before == after => {
+                    NonNull::slice_from_raw_parts(start, after.block_size())
+                }
+                (Way::Large(_), Way::Large(_)) if self.store.place_of(start).is_none() => {
+                    self.store.large.shrink(&self.store.source, start, old, new)?
+                }
+                (
+                    Way::Medium(before) | Way::Large(before),
+                    Way::Medium(after) | Way::Large(after),
+                ) if is_aligned
+                    && self.store.place_of(start).is_some()
+                    && (before == after || self.store.resize_block(start, before, after)) =>
+                {
+                    NonNull::slice_from_raw_parts(start, after)
+                }
+                _ => return self.relocate_by(ways, start, old, new, new.size()),
+            };
+            self.note_resize(ways, start, old, block, new);
+            Ok(block)
+        }
+    }
+
+    /// Allocates a block for `new`, copies `kept` bytes into it, and frees the old one.
+    ///
+    /// # Safety
+    ///
+    /// As for [`deallocate_by`](Self::deallocate_by), unless an error is returned; and `kept` is at
+    /// most either size.
+    unsafe fn relocate_by(
+        &mut self,
+        ways: (Way, Way),
+        start: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+        kept: usize,
+    ) -> Result<NonNull<[u8]>, AllocError> {
+        let block = self.allocate_by(ways.1, new)?;
+        // SAFETY: both blocks are in use, so they do not overlap, and have `kept` bytes (caller).
+        unsafe { block.cast::<u8>().copy_from_nonoverlapping(start, kept) };
+        // SAFETY: as the caller promises.
+        unsafe { self.deallocate_by(ways.0, start, old) };
+        Ok(block)
+    }
+
+    #[inline(always)]
+    fn note_resize(
+        &mut self,
+        ways: (Way, Way),
+        start: NonNull<u8>,
+        old: Layout,
+        block: NonNull<[u8]>,
+        new: Layout,
+    ) {
+        self.note(EventKind::Free, start, old, ways.0.extent().unwrap_or(0));
+        self.note(EventKind::Allocate, block.cast(), new, block.len());
+    }
+
+    pub(crate) fn allocate_batch(
+        &mut self,
+        layout: Layout,
+        blocks: &mut [MaybeUninit<NonNull<u8>>],
+    ) -> usize {
+        for (count, place) in blocks.iter_mut().enumerate() {
+            match self.allocate_by(Way::of::<P>(layout), layout) {
+                Ok(block) => place.write(block.cast()),
+                Err(AllocError) => return count,
+            };
+        }
+        blocks.len()
+    }
+
+    /// The ways of two layouts, by a strategy or by the layouts.
+    #[inline(always)]
+    pub(crate) const fn way(strategy: Option<Strategy>, layout: Layout) -> Way {
+        match strategy {
+            None => Way::of::<P>(layout),
+            Some(strategy) => Way::by(strategy, layout),
+        }
+    }
+
+    /// The blocks that are runs of pages: where each starts, and its extent.
+    pub(crate) fn page_blocks(&self) -> impl Iterator<Item = (NonNull<u8>, usize)> {
+        let in_pages = self.store.regions().flat_map(|pages| {
+            // SAFETY: heads in the list are ours, initialized, and borrowed with the store.
+            let pages = unsafe { &*pages.as_ptr() };
+            let blocks = pages.runs().filter(|run| run.2 == Some(Kind::Block));
+            blocks.map(|(page, count, _)| (pages.address(page), count as usize * PAGE))
+        });
+        let in_pocket = self.store.pocket().into_iter().flat_map(|pocket| {
+            pocket.runs().filter(|run| !run.is_slab).map(|run| (run.start, run.size))
+        });
+        in_pages.chain(in_pocket)
+    }
+
+    /// The classes, each with what it has.
+    pub(crate) fn each_class(&self) -> impl Iterator<Item = (SizeClass, &Class)> {
+        self.classes.iter().enumerate().map(|(index, of)| (SizeClass::at(index), of))
+    }
+
+    #[inline(always)]
+    pub(crate) fn take_log(&mut self) -> Delivery<H> {
+        self.log.take()
+    }
+
+    /// Like [`grow_by`](Self::grow_by), and the bytes beyond `old.size()` are zero.
+    ///
+    /// # Safety
+    ///
+    /// As for [`grow_by`](Self::grow_by).
+    pub(crate) unsafe fn grow_zeroed_by(
+        &mut self,
+        ways: (Way, Way),
+        start: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<[u8]>, AllocError> {
+        // SAFETY: as the caller promises.
+        let (block, known) = unsafe { self.grow_by(ways, start, old, new) }?;
+        let kept = old.size();
+        // SAFETY: `kept` and `known` are at most the block's length, which is valid for writes.
+        unsafe { block.cast::<u8>().add(kept).write_bytes(0, known.saturating_sub(kept)) };
+        Ok(block)
+    }
+
+    /// Checks the invariants of all parts.
+    pub(crate) fn check(&self) -> Result<(), (&'static str, usize)> {
+        for (index, class) in self.classes.iter().enumerate() {
+            class.check(index, &self.store)?;
+        }
+        if self.page_blocks().map(|block| block.1).sum::<usize>() != self.store.in_blocks {
+            return Err(("the bytes in blocks of pages are counted", 0));
+        }
+        self.store.check()
+    }
+}

@@ -1,0 +1,490 @@
+//! Pages: a region in pages of 4 KiB, with best fit over runs of them.
+//!
+//! ```text
+//! region  │ head │ dirty: 1 bit │ edges: 1 bit │ entries: 16 bytes │ slabs: 48 │ gap │ pages …
+//!         for each page ─┴──────────────┴───────────────┴──────────────┘
+//! ```
+//!
+//! The engine is that of `BestFit`: the smallest free run that is long enough serves a request, and a
+//! run that is freed joins its free neighbours at once. All that is known of a page stands in tables
+//! beside the pages, so what is behind free ones can be given back to the source while their
+//! addresses stay. As the region is used, its tables and pages are committed, from its start on.
+//!
+//! # Invariants
+//!
+//! 1. Every run in use is noted in the entries, and is a slab or a block.
+//! 2. A page that is free and not dirty reads as zero.
+//! 3. `used` is how many pages are in use.
+
+use core::ptr::NonNull;
+
+use allotrope_core::parts::{Edges, Run, Space, edges_size};
+use allotrope_core::{Contents, Region, Source, poison};
+
+use crate::entries::{Entries, Kind};
+use crate::route::PAGE;
+use crate::slab::Slab;
+
+/// A region in pages; stands at the region's start.
+#[derive(Debug)]
+pub(crate) struct Pages {
+    space: Space<Entries>,
+    entries: Entries,
+    region: Region,
+    pub(crate) next: Option<NonNull<Pages>>,
+    places: Places,
+    /// The first page.
+    base: NonNull<u8>,
+    dirty: NonNull<u64>,
+    slabs: NonNull<Slab>,
+    /// How many pages the tables are committed for.
+    tabled: u32,
+    pub(crate) used: u32,
+    /// Do pages read as zero that nobody used?
+    is_zeroed: bool,
+}
+
+/// Where the parts of a region lie, in bytes from its start.
+#[derive(Clone, Copy, Debug)]
+struct Places {
+    head: usize,
+    dirty: usize,
+    edges: usize,
+    entries: usize,
+    slabs: usize,
+    pages: usize,
+    capacity: u32,
+}
+
+/// For how many pages tables are committed at once: for 32 MiB.
+const TABLED_AT_ONCE: u32 = 8192;
+
+/// No slab has more than this part of a region, so that there is enough for many classes.
+const SHARERS: u32 = 32;
+
+impl Places {
+    /// The places for as many pages as a region of `size` bytes at address `start` has room for.
+    fn new(start: usize, size: usize) -> Option<Self> {
+        let mut capacity = (size / PAGE).min((u32::MAX / 2) as usize) as u32;
+        loop {
+            let places = Self::of(start, capacity)?;
+            let room = size.checked_sub(places.pages).map_or(0, |room| room / PAGE);
+            if capacity == 0 {
+                return None;
+            }
+            if room >= capacity as usize {
+                return Some(places);
+            }
+            // The tables of pages that there is no room for are shorter, too.
+            let over = capacity as usize - room;
+            capacity -= (over as u32).div_ceil(2).max(1);
+        }
+    }
+
+    fn of(start: usize, capacity: u32) -> Option<Self> {
+        let count = capacity as usize;
+        let head = start.wrapping_neg() % align_of::<Pages>();
+        let dirty = (head + size_of::<Pages>()).next_multiple_of(8);
+        let edges = dirty.checked_add(count.div_ceil(64) * 8)?;
+        let entries = edges.checked_add(edges_size(capacity))?;
+        let slabs = entries.checked_add(count.checked_mul(16)?)?;
+        let end = slabs.checked_add(count.checked_mul(size_of::<Slab>())?)?;
+        let gap = start.wrapping_add(end).wrapping_neg() % PAGE;
+        Some(Self { head, dirty, edges, entries, slabs, pages: end.checked_add(gap)?, capacity })
+    }
+}
+
+/// How many bytes a region needs to have room for so many pages wherever it starts.
+pub(crate) fn region_size(pages: usize) -> Option<usize> {
+    let places = Places::of(1, u32::try_from(pages).ok().filter(|&pages| pages < 1 << 31)?)?;
+    places.pages.checked_add(PAGE)?.checked_add(pages.checked_mul(PAGE)?)
+}
+
+impl Pages {
+    /// Makes pages of a region, of which none are committed yet. Gives the region back if it cannot.
+    pub(crate) fn open(source: &impl Source, region: Region) -> Result<NonNull<Self>, Region> {
+        let start = region.start();
+        let Some(places) = Places::new(start.addr().get(), region.size()) else {
+            return Err(region);
+        };
+        // SAFETY: the range lies in the region, which is on loan.
+        if unsafe { source.commit(&region, places.head..places.dirty) }.is_err() {
+            return Err(region);
+        }
+        poison::unpoison(start, places.pages);
+        // SAFETY: all places lie in the region; they are aligned as `Places::of` says.
+        let at = |offset: usize| unsafe { start.add(offset) };
+        let entries = Entries::new(at(places.entries).cast());
+        let is_zeroed = region.contents() == Contents::Zero;
+        let pages = Self {
+            space: Space::new(entries, Edges::new(at(places.edges).cast())),
+            entries,
+            region,
+            next: None,
+            places,
+            base: at(places.pages),
+            dirty: at(places.dirty).cast(),
+            slabs: at(places.slabs).cast(),
+            tabled: 0,
+            used: 0,
+            is_zeroed,
+        };
+        let head = at(places.head).cast::<Self>();
+        // SAFETY: the place is committed, aligned, and ours alone.
+        unsafe { head.write(pages) };
+        Ok(head)
+    }
+
+    /// The region, when nobody needs what is in it.
+    ///
+    /// # Safety
+    ///
+    /// `head` is not used any more.
+    pub(crate) unsafe fn into_region(head: NonNull<Self>) -> Region {
+        // SAFETY: as the caller promises; heads are initialized.
+        unsafe { head.read() }.region
+    }
+
+    /// How many pages can be added.
+    pub(crate) fn addable(&self) -> u32 {
+        self.places.capacity - self.space.granules()
+    }
+
+    /// How many bytes of the source's memory are in tables and pages.
+    pub(crate) fn bytes_held(&self) -> usize {
+        let pages = self.space.granules() as usize;
+        let tables = (self.tabled as usize).min(pages) * (16 + size_of::<Slab>());
+        let held = if self.is_zeroed { self.dirty_pages() } else { pages };
+        size_of::<Self>() + tables + held * PAGE
+    }
+
+    /// How many bytes are committed.
+    pub(crate) fn bytes_committed(&self) -> usize {
+        size_of::<Self>() + self.space.granules() as usize * (PAGE + 16 + size_of::<Slab>())
+    }
+
+    /// How many pages nobody uses.
+    pub(crate) fn free_pages(&self) -> u32 {
+        self.space.granules() - self.used
+    }
+
+    /// How many pages the longest free run has.
+    pub(crate) fn longest_free(&self) -> u32 {
+        self.space.largest()
+    }
+
+    /// Adds `by` pages.
+    pub(crate) fn extend(&mut self, source: &impl Source, by: u32) -> bool {
+        let (old, new) = (self.space.granules(), self.space.granules() + by);
+        if by == 0 || new > self.places.capacity || !self.extend_tables(source, new) {
+            return false;
+        }
+        let range =
+            self.places.pages + old as usize * PAGE..self.places.pages + new as usize * PAGE;
+        // SAFETY: the range lies in the region, which is on loan.
+        if unsafe { source.commit(&self.region, range) }.is_err() {
+            return false;
+        }
+        poison::poison(self.address(old), by as usize * PAGE);
+        // SAFETY: the tables reach as far, and the pages are ours alone.
+        unsafe { self.space.extend(by) };
+        true
+    }
+
+    /// Commits the tables of the first `pages` pages.
+    fn extend_tables(&mut self, source: &impl Source, pages: u32) -> bool {
+        if pages <= self.tabled {
+            return true;
+        }
+        let all = pages.next_multiple_of(TABLED_AT_ONCE).min(self.places.capacity);
+        let (old, new) = (self.tabled as usize, all as usize);
+        let Places { dirty, edges, entries, slabs, pages: end, .. } = self.places;
+        let words = |count: usize| count.div_ceil(64) * 8;
+        let ranges = [
+            dirty + words(old)..dirty + words(new),
+            // One word more: there is an edge behind the last page.
+            edges + words(old)..(edges + words(new) + 8).min(entries),
+            entries + old * 16..entries + new * 16,
+            slabs + old * size_of::<Slab>()..(slabs + new * size_of::<Slab>()).min(end),
+        ];
+        for range in ranges {
+            // SAFETY: the range lies in the region, which is on loan.
+            if unsafe { source.commit(&self.region, range) }.is_err() {
+                return false;
+            }
+        }
+        if !self.is_zeroed {
+            let from = (old.div_ceil(64), new.div_ceil(64));
+            // SAFETY: these words of the bitmap were just committed, and are ours.
+            unsafe { self.dirty.add(from.0).write_bytes(u8::MAX, from.1 - from.0) };
+        }
+        self.tabled = all;
+        true
+    }
+
+    /// The address of a page.
+    pub(crate) fn address(&self, page: u32) -> NonNull<u8> {
+        // SAFETY: callers name pages of the region, or its end.
+        unsafe { self.base.add(page as usize * PAGE) }
+    }
+
+    /// The page that an address lies in.
+    #[inline(always)]
+    pub(crate) fn page_of(&self, address: NonNull<u8>) -> Option<u32> {
+        let offset = address.addr().get().wrapping_sub(self.base.addr().get());
+        let page = offset / PAGE;
+        (page < self.space.granules() as usize).then_some(page as u32)
+    }
+
+    /// Takes a run of `count` pages at a multiple of `align` bytes, and says whether it reads as zero.
+    pub(crate) fn take(&mut self, count: u32, align: usize, kind: Kind) -> Option<(u32, bool)> {
+        let found = if align <= PAGE {
+            self.space.allocate(count)?
+        } else {
+            let align = u32::try_from(align / PAGE).ok()?;
+            let phase = (self.base.addr().get() / PAGE) as u32 & (align - 1);
+            self.space.allocate_aligned(count, align, phase).found()?
+        };
+        self.used += count;
+        // SAFETY: the pages are in use now.
+        unsafe { self.entries.note_used(found.start, count, kind) };
+        poison::unpoison(self.address(found.start), count as usize * PAGE);
+        let is_zero = self.mark_dirty(found.start, count);
+        Some((found.start, is_zero))
+    }
+
+    /// [`take`](Self::take), however many free runs are looked at.
+    pub(crate) fn take_anywhere(
+        &mut self,
+        count: u32,
+        align: usize,
+        kind: Kind,
+    ) -> Option<(u32, bool)> {
+        self.space.settle();
+        if let Some(taken) = self.take(count, align, kind) {
+            return Some(taken);
+        }
+        let align = u32::try_from(align.div_ceil(PAGE)).ok()?;
+        let phase = (self.base.addr().get() / PAGE) as u32 & (align - 1);
+        let found = self.space.allocate_anywhere(count, align, phase).found()?;
+        self.used += count;
+        // SAFETY: as in `take`.
+        unsafe { self.entries.note_used(found.start, count, kind) };
+        poison::unpoison(self.address(found.start), count as usize * PAGE);
+        Some((found.start, self.mark_dirty(found.start, count)))
+    }
+
+    /// Gives a run back, and says how many pages it had.
+    ///
+    /// # Safety
+    ///
+    /// A run in use starts at this page, and nobody needs what is in it.
+    pub(crate) unsafe fn give_back(&mut self, first: u32) -> u32 {
+        // SAFETY: the run was noted when it was taken (invariant 1).
+        let (count, kind) = unsafe { self.entries.used(first) };
+        debug_assert!(kind != Kind::Parked as u32, "pages are given back twice");
+        // SAFETY: as above. It may be parked, and looks like a run in use then.
+        unsafe { self.entries.note_used(first, count, Kind::Parked) };
+        poison::poison(self.address(first), count as usize * PAGE);
+        self.used -= count;
+        // SAFETY: the pages are in range, and ours to give (caller).
+        unsafe { self.space.free(first, Run { start: first, size: count }) };
+        count
+    }
+
+    /// Makes a run of `old` pages one of `new`, in place, if it can.
+    ///
+    /// # Safety
+    ///
+    /// A block of `old` pages starts at this page, of which nobody needs more than `new`.
+    pub(crate) unsafe fn resize(&mut self, first: u32, old: u32, new: u32) -> bool {
+        if new > old {
+            // SAFETY: the block is in use (caller).
+            if unsafe { self.space.grow(first, old, new) }.is_none() {
+                return false;
+            }
+            self.used += new - old;
+            poison::unpoison(self.address(first + old), (new - old) as usize * PAGE);
+            self.mark_dirty(first + old, new - old);
+        } else if new < old {
+            let rest = Run { start: first + new, size: old - new };
+            poison::poison(self.address(rest.start), rest.size as usize * PAGE);
+            self.used -= rest.size;
+            // SAFETY: the rest of the block is ours to give (caller).
+            unsafe {
+                self.entries.note_used(rest.start, rest.size, Kind::Parked);
+                self.space.free(rest.start, rest);
+            }
+        }
+        // SAFETY: the block has so many pages now.
+        unsafe { self.entries.note_used(first, new, Kind::Block) };
+        true
+    }
+
+    /// Makes a slab of `count` pages, or of fewer in a small region, with blocks of `size` bytes at
+    /// multiples of `align`; says how many pages it has.
+    pub(crate) fn take_slab(
+        &mut self,
+        count: u32,
+        size: usize,
+        align: usize,
+        class: u8,
+    ) -> Option<(NonNull<Slab>, u32)> {
+        let least = size.div_ceil(PAGE) as u32;
+        let count = count.min(self.places.capacity / SHARERS).max(least);
+        let (first, _) = self.take(count, align, Kind::Slab)?;
+        let start = self.address(first);
+        poison::poison(start, count as usize * PAGE);
+        let blocks = (count as usize * PAGE / size) as u16;
+        // SAFETY: the tables have a slab for every page, and this one's page is ours.
+        unsafe {
+            let slab = self.slabs.add(first as usize);
+            slab.write(Slab::new(start, blocks, class));
+            Some((slab, count))
+        }
+    }
+
+    /// The slab that this page is of.
+    ///
+    /// # Safety
+    ///
+    /// It is one of a slab.
+    #[inline(always)]
+    pub(crate) unsafe fn slab_of(&self, page: u32) -> NonNull<Slab> {
+        // SAFETY: as the caller promises.
+        unsafe { self.slabs.add(self.entries.first_of_slab(page) as usize) }
+    }
+
+    /// Takes everything back. What is behind the pages stays.
+    pub(crate) fn reset(&mut self) {
+        self.used = 0;
+        poison::poison(self.base, self.space.granules() as usize * PAGE);
+        // SAFETY: nobody uses any page any more (callers borrow the heap mutably).
+        unsafe { self.space.reset() };
+    }
+
+    /// Gives back what is behind pages that nobody uses; they stay committed.
+    pub(crate) fn discard_free(&mut self, source: &impl Source) {
+        self.space.settle();
+        if !self.is_zeroed {
+            return;
+        }
+        let mut from = 0;
+        while let Some(run) = self.space.free_block_from(from) {
+            from = run.end() + 1;
+            self.discard_run(source, run);
+        }
+    }
+
+    fn discard_run(&mut self, source: &impl Source, run: Run) {
+        let Some(first) = self.first_dirty(run.start, run.end()) else { return };
+        let start = self.places.pages + first as usize * PAGE;
+        let end = self.places.pages + run.end() as usize * PAGE;
+        poison::unpoison(self.address(first), end - start);
+        // SAFETY: the pages lie in the region, are committed, and free.
+        let contents = unsafe { source.discard(&self.region, start..end) };
+        poison::poison(self.address(first), end - start);
+        if contents == Contents::Zero {
+            self.mark_clean(first, run.end() - first);
+        }
+    }
+
+    /// All runs of pages in address order: where each starts, its length, and what is there.
+    pub(crate) fn runs(&self) -> impl Iterator<Item = (u32, u32, Option<Kind>)> {
+        let mut free = self.space.free_blocks();
+        let mut next_free = free.next();
+        let mut page = 0;
+        core::iter::from_fn(move || {
+            if page >= self.space.granules() {
+                return None;
+            }
+            let start = page;
+            if let Some(run) = next_free.filter(|run| run.start == page) {
+                page = run.end();
+                next_free = free.next();
+                return Some((start, run.size, None));
+            }
+            // SAFETY: what is not free was noted when it was taken (invariant 1).
+            let (count, kind) = unsafe { self.entries.used(page) };
+            page += count.max(1);
+            let kind = match kind {
+                kind if kind == Kind::Slab as u32 => Some(Kind::Slab),
+                kind if kind == Kind::Block as u32 => Some(Kind::Block),
+                _ => None,
+            };
+            Some((start, count, kind))
+        })
+    }
+
+    /// Are the numbers right, and all runs noted?
+    pub(crate) fn check(&self) -> Result<(), (&'static str, usize)> {
+        let (mut used, mut end) = (0, 0);
+        for (start, count, kind) in self.runs() {
+            if count == 0 || start != end {
+                return Err(("runs of pages follow each other", self.address(start).addr().get()));
+            }
+            end = start + count;
+            used += if kind.is_some() { count } else { 0 };
+        }
+        if end != self.space.granules() {
+            return Err(("runs of pages end with the last page", self.base.addr().get()));
+        }
+        if used != self.used {
+            return Err(("the pages in use are counted", self.base.addr().get()));
+        }
+        Ok(())
+    }
+
+    /// Notes that pages are written to, and says whether none of them was dirty.
+    fn mark_dirty(&mut self, first: u32, count: u32) -> bool {
+        let mut was = 0;
+        self.each_word(first, count, |word, mask| {
+            // SAFETY: the word is one of the bitmap's.
+            unsafe {
+                was |= word.read() & mask;
+                word.write(word.read() | mask);
+            }
+        });
+        was == 0
+    }
+
+    fn mark_clean(&mut self, first: u32, count: u32) {
+        // SAFETY: as above.
+        self.each_word(first, count, |word, mask| unsafe { word.write(word.read() & !mask) });
+    }
+
+    /// The first dirty page from `from` on and before `end`.
+    fn first_dirty(&self, from: u32, end: u32) -> Option<u32> {
+        let mut page = from;
+        while page < end {
+            // SAFETY: the word is one of the bitmap's.
+            let rest = unsafe { self.dirty.add((page / 64) as usize).read() } >> (page % 64);
+            if rest != 0 {
+                let found = page + rest.trailing_zeros();
+                return (found < end).then_some(found);
+            }
+            page = (page / 64 + 1) * 64;
+        }
+        None
+    }
+
+    fn dirty_pages(&self) -> usize {
+        let mut count = 0;
+        self.each_word(0, self.space.granules(), |word, mask| {
+            // SAFETY: as above.
+            count += unsafe { word.read() & mask }.count_ones() as usize;
+        });
+        count
+    }
+
+    fn each_word(&self, first: u32, count: u32, mut visit: impl FnMut(NonNull<u64>, u64)) {
+        let (mut page, end) = (first, first + count);
+        while page < end {
+            let stop = ((page / 64 + 1) * 64).min(end);
+            let mask = (u64::MAX >> (64 - (stop - page))) << (page % 64);
+            // SAFETY: callers name pages of the region, and the bitmap has a bit for each.
+            visit(unsafe { self.dirty.add((page / 64) as usize) }, mask);
+            page = stop;
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! The pocket: a small region whose pages are the bits of one word. It is what a heap starts with,
+//! and all that one over a small buffer has.
+//!
+//! ```text
+//! region  │ gap │ page 0 │ page 1 │ … │ page 63 │ rest │
+//! free       1 bit for each page that nobody uses
+//! starts     1 bit for each page that a run starts at
+//! slabs      1 bit for each page that a slab starts at
+//! ```
+//!
+//! Pages are as small as 64 of them make of the region, so that a buffer of a few kilobytes serves
+//! several classes. There is nothing to set up, and what is known of a slab stands at its start.
+//!
+//! # Invariants
+//!
+//! 1. A page's bit in `free` is clear if it is of a run that was taken and not given back.
+//! 2. A page's bit in `starts` is set if such a run starts there.
+
+use core::ptr::NonNull;
+
+use allotrope_core::poison;
+use allotrope_core::{Region, Source};
+
+use crate::route::PAGE;
+use crate::slab::Slab;
+
+/// A small region in pages.
+#[derive(Debug)]
+pub(crate) struct Pocket {
+    region: Region,
+    /// The first page.
+    base: NonNull<u8>,
+    /// The size of a page is two to this power.
+    shift: u32,
+    /// All pages.
+    all: u64,
+    free: u64,
+    starts: u64,
+    /// The first pages of slabs.
+    slabs: u64,
+}
+
+/// The size in bytes of the first region, where the source has more than one.
+pub(crate) const POCKET_SIZE: usize = 64 * 1024;
+
+/// From which size on a region is worth a table of its pages.
+pub(crate) const LEAST_PAGES_REGION: usize = 256 * 1024;
+
+/// The smallest page, in bytes.
+const LEAST_PAGE: usize = 64;
+
+/// As many blocks as a slab should have.
+const BLOCKS: usize = 8;
+
+/// What a run of pages here is, for who walks over them.
+pub(crate) struct PocketRun {
+    pub(crate) start: NonNull<u8>,
+    pub(crate) size: usize,
+    pub(crate) is_slab: bool,
+}
+
+impl Pocket {
+    /// The pages of `region`, all of it committed and smaller than [`LEAST_PAGES_REGION`]. Gives the
+    /// region back if it has none.
+    pub(crate) fn new(region: Region) -> Result<Self, Region> {
+        let per_page = (region.size() / 64).next_power_of_two().clamp(LEAST_PAGE, PAGE);
+        let gap = region.start().addr().get().wrapping_neg() & (LEAST_PAGE - 1);
+        let count = region.size().saturating_sub(gap) / per_page;
+        if count == 0 {
+            return Err(region);
+        }
+        // SAFETY: the gap is less than the region's size, or there was no page.
+        let base = unsafe { region.start().add(gap) };
+        let all = u64::MAX >> (64 - count.min(64));
+        poison::poison(base, count.min(64) * per_page);
+        let shift = per_page.trailing_zeros();
+        Ok(Self { region, base, shift, all, free: all, starts: 0, slabs: 0 })
+    }
+
+    /// The region, when nobody needs what is in it.
+    pub(crate) fn into_region(self) -> Region {
+        self.region
+    }
+
+    /// How many bytes the region has.
+    pub(crate) const fn size(&self) -> usize {
+        self.region.size()
+    }
+
+    /// How many bytes of pages nobody uses.
+    pub(crate) const fn bytes_free(&self) -> usize {
+        (self.free.count_ones() as usize) << self.shift
+    }
+
+    /// Is nothing in use?
+    pub(crate) const fn is_unused(&self) -> bool {
+        self.free == self.all
+    }
+
+    /// Takes everything back.
+    pub(crate) fn reset(&mut self) {
+        (self.free, self.starts, self.slabs) = (self.all, 0, 0);
+        poison::poison(self.base, (self.all.count_ones() as usize) << self.shift);
+    }
+
+    /// Does the address lie in the pages?
+    #[inline(always)]
+    pub(crate) fn page_of(&self, address: NonNull<u8>) -> Option<u32> {
+        let offset = address.addr().get().wrapping_sub(self.base.addr().get());
+        let page = offset >> self.shift;
+        (page < 64 && self.all >> page & 1 == 1).then_some(page as u32)
+    }
+
+    /// Takes a run of `size` bytes at a multiple of `align`.
+    pub(crate) fn take(&mut self, size: usize, align: usize) -> Option<NonNull<u8>> {
+        let count = size.div_ceil(1 << self.shift);
+        if count > 64 || count == 0 {
+            return None;
+        }
+        // A bit stays where so many pages from there on are free: the runs' length doubles.
+        let (mut fit, mut length) = (self.free, 1);
+        while length < count {
+            let more = length.min(count - length);
+            fit &= fit >> more;
+            length += more;
+        }
+        let page = self.first_aligned(fit, align)?;
+        let run = (u64::MAX >> (64 - count)) << page;
+        self.free &= !run;
+        self.starts |= 1 << page;
+        // SAFETY: the page is one of the region's.
+        let start = unsafe { self.base.add((page as usize) << self.shift) };
+        poison::unpoison(start, count << self.shift);
+        Some(start)
+    }
+
+    /// The first page of `pages` whose address is a multiple of `align`.
+    fn first_aligned(&self, pages: u64, align: usize) -> Option<u32> {
+        let base = self.base.addr().get();
+        if align <= LEAST_PAGE {
+            return (pages != 0).then(|| pages.trailing_zeros());
+        }
+        let mut left = pages;
+        while left != 0 {
+            let page = left.trailing_zeros();
+            if (base + ((page as usize) << self.shift)).is_multiple_of(align) {
+                return Some(page);
+            }
+            left &= left - 1;
+        }
+        None
+    }
+
+    /// The first page of the run that `page` is of.
+    #[inline(always)]
+    fn first_of(&self, page: u32) -> u32 {
+        let before = self.starts & (u64::MAX >> (63 - page));
+        63 - before.leading_zeros().min(63)
+    }
+
+    /// How many pages the run has that starts at `first`.
+    fn pages_of(&self, first: u32) -> u32 {
+        let used = !self.free & self.all;
+        let ends = self.starts | !used;
+        // The page behind the last counts as an end.
+        let behind = (ends >> first) >> 1;
+        if behind == 0 { 64 - first } else { behind.trailing_zeros() + 1 }
+    }
+
+    /// Gives a run back, and says how many bytes it had.
+    ///
+    /// # Safety
+    ///
+    /// `start` lies in the first page of a run that was taken, and nobody needs what is in it.
+    pub(crate) unsafe fn give_back(&mut self, start: NonNull<u8>) -> usize {
+        let Some(page) = self.page_of(start) else { return 0 };
+        let first = self.first_of(page);
+        debug_assert!(self.starts >> first & 1 == 1, "no run starts here");
+        let count = self.pages_of(first);
+        // SAFETY: the page is one of the region's.
+        let place = unsafe { self.base.add((first as usize) << self.shift) };
+        self.free |= (u64::MAX >> (64 - count)) << first;
+        self.starts &= !(1 << first);
+        self.slabs &= !(1 << first);
+        poison::poison(place, (count as usize) << self.shift);
+        (count as usize) << self.shift
+    }
+
+    /// Changes the size of a run in place, if it can.
+    ///
+    /// # Safety
+    ///
+    /// `start` is the start of a run that was taken, of which nobody needs more than `size` bytes.
+    pub(crate) unsafe fn resize(&mut self, start: NonNull<u8>, size: usize) -> bool {
+        let Some(first) = self.page_of(start) else { return false };
+        let (old, new) = (self.pages_of(first), size.div_ceil(1 << self.shift) as u32);
+        if new == 0 || first + new > 64 {
+            return false;
+        }
+        let run = |count: u32| (u64::MAX >> (64 - count)) << first;
+        let more = run(old.max(new)) & !run(old.min(new));
+        if new > old && self.free & more != more {
+            return false;
+        }
+        self.free ^= more;
+        // SAFETY: what follows the shorter run lies in the longer, in the region.
+        let place = unsafe { start.add((old.min(new) as usize) << self.shift) };
+        let bytes = (old.abs_diff(new) as usize) << self.shift;
+        if new > old {
+            poison::unpoison(place, bytes)
+        } else {
+            poison::poison(place, bytes)
+        }
+        true
+    }
+
+    /// Makes a slab of blocks of `size` bytes at multiples of `align`, with what is known of it at
+    /// its start.
+    pub(crate) fn take_slab(
+        &mut self,
+        size: usize,
+        align: usize,
+        class: u8,
+    ) -> Option<NonNull<Slab>> {
+        let most = (self.all.count_ones() as usize / 8) << self.shift;
+        let one = size_of::<Slab>().next_multiple_of(align) + size;
+        let wanted = (one + (BLOCKS - 1) * size).min(most).max(one);
+        let start = self.take(wanted, align).or_else(|| self.take(one, align))?;
+        let page = self.page_of(start)?;
+        self.slabs |= 1 << page;
+        let bytes = (self.pages_of(page) as usize) << self.shift;
+        let offset = size_of::<Slab>().next_multiple_of(align);
+        let blocks = ((bytes - offset) / size).min(usize::from(u16::MAX)) as u16;
+        // SAFETY: the run has room for all of it.
+        let first = unsafe { start.add(offset) };
+        poison::poison(first, bytes - offset);
+        let slab = start.cast::<Slab>();
+        // SAFETY: the run is ours, as long, and aligned to 64.
+        unsafe { slab.write(Slab::new(first, blocks, class)) };
+        Some(slab)
+    }
+
+    /// The slab that a block lies in, on this page.
+    ///
+    /// # Safety
+    ///
+    /// The page is one of a slab's.
+    #[inline(always)]
+    pub(crate) unsafe fn slab_of(&self, page: u32) -> NonNull<Slab> {
+        // SAFETY: the page is one of the region's.
+        unsafe { self.base.add((self.first_of(page) as usize) << self.shift) }.cast()
+    }
+
+    /// The runs in use, in address order.
+    pub(crate) fn runs(&self) -> impl Iterator<Item = PocketRun> {
+        let mut left = self.starts;
+        core::iter::from_fn(move || {
+            if left == 0 {
+                return None;
+            }
+            let first = left.trailing_zeros();
+            left &= left - 1;
+            // SAFETY: the page is one of the region's.
+            let start = unsafe { self.base.add((first as usize) << self.shift) };
+            let size = (self.pages_of(first) as usize) << self.shift;
+            Some(PocketRun { start, size, is_slab: self.slabs >> first & 1 == 1 })
+        })
+    }
+}
+
+/// Commits all of a region.
+pub(crate) fn commit_all(source: &impl Source, region: &Region) -> bool {
+    let size = region.size();
+    // SAFETY: the region is on loan from this source (callers).
+    region.committed() == size || unsafe { source.commit(region, 0..size) }.is_ok()
+}

@@ -1,0 +1,141 @@
+//! Slabs: runs of pages that are cut into blocks of one class, and know which of their blocks are
+//! free.
+//!
+//! ```text
+//! class ── slabs with free blocks ─▶ slab ◀─▶ slab
+//!                                     │
+//! run of pages   │ used │ free │ used │ free │  untouched …  │
+//!                            ▲           │
+//!                            └── free ───┘
+//! ```
+//!
+//! A block that is freed first joins its class's own list (`class.rs`), where the next request finds
+//! it; from there it comes back to its slab, many at a time. A slab all of whose blocks are back is
+//! empty, and its pages serve whatever comes.
+//!
+//! # Invariants
+//!
+//! 1. The first `blocks - untouched` blocks were handed out before; the others never were.
+//! 2. `free` links `free_count` of the former; they are in no other list.
+//! 3. A slab is in its class's list of slabs if and only if it has free or untouched blocks.
+
+use core::ptr::NonNull;
+
+use allotrope_core::poison;
+
+/// What is known of a slab.
+#[derive(Debug)]
+pub(crate) struct Slab {
+    /// Blocks that were handed out and came back.
+    pub(crate) free: Option<NonNull<FreeBlock>>,
+    pub(crate) next: Option<NonNull<Slab>>,
+    pub(crate) prev: Option<NonNull<Slab>>,
+    /// The first block.
+    pub(crate) start: NonNull<u8>,
+    /// How many blocks there are.
+    pub(crate) blocks: u16,
+    /// How many were never handed out.
+    pub(crate) untouched: u16,
+    /// How many are linked.
+    pub(crate) free_count: u16,
+    /// The index of its class.
+    pub(crate) class: u8,
+}
+
+/// What stands at the start of a free block.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FreeBlock {
+    pub(crate) next: Option<NonNull<FreeBlock>>,
+}
+
+impl Slab {
+    /// A slab of `blocks` untouched blocks from `start` on.
+    pub(crate) const fn new(start: NonNull<u8>, blocks: u16, class: u8) -> Self {
+        let (free, next, prev) = (None, None, None);
+        Self { free, next, prev, start, blocks, untouched: blocks, free_count: 0, class }
+    }
+
+    /// How many blocks could be handed out.
+    pub(crate) const fn available(&self) -> u32 {
+        self.free_count as u32 + self.untouched as u32
+    }
+
+    /// Are all blocks here?
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.free_count as u32 + self.untouched as u32 == self.blocks as u32
+    }
+
+    /// Takes a block back.
+    ///
+    /// # Safety
+    ///
+    /// It is one of this slab's, was handed out, and is in no list.
+    #[inline(always)]
+    pub(crate) unsafe fn put(&mut self, mut block: NonNull<FreeBlock>) {
+        // SAFETY: the block is free (caller), so it is ours, and it starts with a link.
+        unsafe { block.as_mut() }.next = self.free;
+        self.free = Some(block);
+        self.free_count += 1;
+    }
+
+    /// Links the next `most` untouched blocks of `size` bytes, in their order; returns the first and
+    /// how many there are.
+    pub(crate) fn link_untouched(
+        &mut self,
+        size: usize,
+        most: u16,
+    ) -> (Option<NonNull<FreeBlock>>, u16) {
+        let count = most.min(self.untouched);
+        let touched = usize::from(self.blocks - self.untouched);
+        self.untouched -= count;
+        // SAFETY: so many whole blocks lie in the slab behind those that were touched.
+        let mut block = unsafe { self.start.add((touched + usize::from(count)) * size) };
+        let mut first = None;
+        for _ in 0..count {
+            // SAFETY: as above; the last block comes first.
+            block = unsafe { block.sub(size) };
+            poison::unpoison(block, size_of::<FreeBlock>());
+            let free = block.cast::<FreeBlock>();
+            // SAFETY: the block is ours and nobody uses it; blocks are aligned to 16.
+            unsafe { free.write(FreeBlock { next: first }) };
+            first = Some(free);
+        }
+        (first, count)
+    }
+}
+
+/// Puts a slab in front of a list.
+///
+/// # Safety
+///
+/// It is in no list; slabs of the list are valid, and borrowed by nobody.
+pub(crate) unsafe fn list(head: &mut Option<NonNull<Slab>>, mut slab: NonNull<Slab>) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        slab.as_mut().next = *head;
+        slab.as_mut().prev = None;
+        if let Some(mut next) = *head {
+            next.as_mut().prev = Some(slab);
+        }
+    }
+    *head = Some(slab);
+}
+
+/// Takes a slab out of a list.
+///
+/// # Safety
+///
+/// It is in this list; slabs of the list are valid, and borrowed by nobody.
+pub(crate) unsafe fn unlist(head: &mut Option<NonNull<Slab>>, slab: NonNull<Slab>) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let (next, prev) = (slab.as_ref().next, slab.as_ref().prev);
+        match prev {
+            Some(mut prev) => prev.as_mut().next = next,
+            None => *head = next,
+        }
+        if let Some(mut next) = next {
+            next.as_mut().prev = prev;
+        }
+    }
+}

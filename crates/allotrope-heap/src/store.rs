@@ -1,0 +1,565 @@
+//! The store: all memory of a heap, in pages of its regions and in extents of their own.
+//!
+//! ```text
+//! Store ── pocket    the first region, small                       (`pocket.rs`)
+//!       ├─ pages     further regions, newest first, or a buffer    (`pages.rs`)
+//!       └─ large     a region for each large block                 (`Large` of allotrope-core)
+//! ```
+//!
+//! # Giving back
+//!
+//! What is behind free pages goes back to the source when what is in use has fallen below half of
+//! what it was at most since the last time (its recent peak). So a program that holds about as much
+//! all the time never gives back what it needs again at once, and one that has freed everything
+//! holds next to nothing. This is found out where pages are freed, which is no fast path; there is
+//! no timer and no thread.
+//!
+//! # Invariants
+//!
+//! 1. A large block is in `large`, or it is a run of pages where the source had no region for it.
+//! 2. `used` is how many bytes of pages are in use, those of the pocket apart.
+
+use core::marker::PhantomData;
+use core::ptr::NonNull;
+
+use allotrope_core::parts::{Large, SizeClass, release_clean};
+use allotrope_core::{AllocError, Policy, Region, Source, poison};
+
+use crate::entries::Kind;
+use crate::pages::{Pages, region_size};
+use crate::pocket::{LEAST_PAGES_REGION, POCKET_SIZE, Pocket, commit_all};
+use crate::route::PAGE;
+use crate::slab::Slab;
+
+/// All memory of a heap.
+#[derive(Debug)]
+pub(crate) struct Store<S: Source, P> {
+    pub(crate) source: S,
+    pocket: Option<Pocket>,
+    pages: Option<NonNull<Pages>>,
+    pub(crate) large: Large,
+    used: usize,
+    /// The most that `used` was since pages were given back.
+    peak: usize,
+    /// How many bytes of pages are in blocks, not in slabs.
+    pub(crate) in_blocks: usize,
+    /// How many bytes may be held, at most.
+    pub(crate) limit: usize,
+    /// Was the source asked for the first region?
+    is_open: bool,
+    policy: PhantomData<P>,
+}
+
+/// Where an address lies.
+#[derive(Clone, Copy)]
+pub(crate) enum Place {
+    Pocket(u32),
+    Pages(NonNull<Pages>, u32),
+}
+
+/// Less than this is not worth giving back.
+const LEAST_PEAK: usize = 128 * 1024;
+
+/// How many pages the slabs of each class have: as few as waste least, with some blocks at least.
+const SLAB_PAGES: [u8; SizeClass::COUNT] = {
+    let mut pages = [0; SizeClass::COUNT];
+    let mut index = 0;
+    while index < SizeClass::COUNT {
+        pages[index] = slab_pages(SizeClass::at(index).block_size());
+        index += 1;
+    }
+    pages
+};
+
+/// 4 to 16 pages with room for 8 blocks, and with the smallest rest for their number.
+const fn slab_pages(block_size: usize) -> u8 {
+    let (mut best, mut best_rest) = (16, usize::MAX);
+    let mut pages = 16;
+    while pages >= 4 {
+        let bytes = pages * PAGE;
+        // In millionths of all bytes.
+        let rest = (bytes % block_size) * 1_000_000 / bytes;
+        if bytes / block_size >= 8 && rest <= best_rest {
+            (best, best_rest) = (pages, rest);
+        }
+        pages -= 1;
+    }
+    best as u8
+}
+
+impl<S: Source, P: Policy> Store<S, P> {
+    pub(crate) const fn new(source: S, large: Large) -> Self {
+        Self {
+            source,
+            pocket: None,
+            pages: None,
+            large,
+            used: 0,
+            peak: 0,
+            in_blocks: 0,
+            limit: usize::MAX,
+            is_open: false,
+            policy: PhantomData,
+        }
+    }
+
+    /// The regions with tables, newest first.
+    pub(crate) fn regions(&self) -> impl Iterator<Item = NonNull<Pages>> + use<S, P> {
+        let mut next = self.pages;
+        core::iter::from_fn(move || {
+            let pages = next?;
+            // SAFETY: heads in the list are ours and initialized.
+            next = unsafe { pages.as_ref() }.next;
+            Some(pages)
+        })
+    }
+
+    /// The regions with tables, each lent once.
+    fn regions_mut(&mut self) -> impl Iterator<Item = &mut Pages> {
+        // SAFETY: heads in the list are ours and initialized, and the store is borrowed as long.
+        self.regions().map(|mut pages| unsafe { pages.as_mut() })
+    }
+
+    pub(crate) const fn pocket(&self) -> Option<&Pocket> {
+        self.pocket.as_ref()
+    }
+
+    /// Where an address lies, if it is one of the heap's pages.
+    #[inline(always)]
+    pub(crate) fn place_of(&self, address: NonNull<u8>) -> Option<Place> {
+        let mut next = self.pages;
+        while let Some(pages) = next {
+            // SAFETY: heads in the list are ours and initialized.
+            let head = unsafe { pages.as_ref() };
+            if let Some(page) = head.page_of(address) {
+                return Some(Place::Pages(pages, page));
+            }
+            next = head.next;
+        }
+        let page = self.pocket.as_ref()?.page_of(address)?;
+        Some(Place::Pocket(page))
+    }
+
+    /// The slab that a block lies in.
+    ///
+    /// # Safety
+    ///
+    /// The block is one of a slab of this store.
+    #[inline(always)]
+    pub(crate) unsafe fn slab_of(&self, block: NonNull<u8>) -> Option<NonNull<Slab>> {
+        // SAFETY: the page is one of a slab (caller).
+        unsafe {
+            match self.place_of(block)? {
+                Place::Pages(pages, page) => Some(pages.as_ref().slab_of(page)),
+                Place::Pocket(page) => Some(self.pocket.as_ref()?.slab_of(page)),
+            }
+        }
+    }
+
+    /// Makes a slab for a class.
+    pub(crate) fn take_slab(&mut self, class: SizeClass) -> Result<NonNull<Slab>, AllocError> {
+        let (size, align) = (class.block_size(), class.block_align());
+        let (index, count) = (class.index() as u8, u32::from(SLAB_PAGES[class.index()]));
+        let take = |store: &mut Self, count| {
+            let pocket = store.pocket.as_mut();
+            if let Some(slab) = pocket.and_then(|pocket| pocket.take_slab(size, align, index)) {
+                return Some(slab);
+            }
+            let mut regions = store.regions_mut();
+            let taken = regions.find_map(|pages| pages.take_slab(count, size, align, index));
+            drop(regions);
+            let (slab, count) = taken?;
+            store.count_used(count as usize * PAGE);
+            Some(slab)
+        };
+        if let Some(slab) = take(self, count) {
+            return Ok(slab);
+        }
+        let added = self.add_pages(count, align);
+        let slab = if added.is_ok() { take(self, count) } else { None };
+        slab.or_else(|| take(self, 1)).ok_or(AllocError)
+    }
+
+    /// Gives the pages of a slab back.
+    ///
+    /// # Safety
+    ///
+    /// It is one of this store, in no list, and none of its blocks is in use or in a list.
+    pub(crate) unsafe fn give_slab(&mut self, slab: NonNull<Slab>) {
+        // SAFETY: the slab is valid until its pages are given back.
+        let start = unsafe { slab.as_ref() }.start;
+        // In the pocket the slab itself is what its run starts with.
+        let start = match self.place_of(slab.cast()) {
+            Some(Place::Pocket(_)) => slab.cast(),
+            _ => start,
+        };
+        // SAFETY: as the caller promises.
+        unsafe { self.give_run(start) };
+    }
+
+    /// Takes a run of pages for a block; true if it reads as zero.
+    pub(crate) fn take_block(
+        &mut self,
+        extent: usize,
+        align: usize,
+    ) -> Result<(NonNull<u8>, bool), AllocError> {
+        let count = u32::try_from(extent / PAGE).map_err(|_| AllocError)?;
+        let take = |store: &mut Self, is_last: bool| {
+            let pocket = store.pocket.as_mut();
+            if let Some(start) = pocket.and_then(|pocket| pocket.take(extent, align)) {
+                return Some((start, false));
+            }
+            let found = store.regions_mut().find_map(|pages| {
+                let taken = if is_last {
+                    pages.take_anywhere(count, align, Kind::Block)
+                } else {
+                    pages.take(count, align, Kind::Block)
+                };
+                taken.map(|(page, is_zero)| (pages.address(page), is_zero))
+            })?;
+            store.count_used(extent);
+            Some(found)
+        };
+        let mut block = take(self, false);
+        if block.is_none() {
+            let added = self.add_pages(count, align);
+            block = if added.is_ok() { take(self, false) } else { None };
+        }
+        let block = block.or_else(|| take(self, true)).ok_or(AllocError)?;
+        self.in_blocks += extent;
+        Ok(block)
+    }
+
+    /// Gives the run of a block back.
+    ///
+    /// # Safety
+    ///
+    /// As for `give_run`; the block has this extent.
+    pub(crate) unsafe fn give_block(&mut self, start: NonNull<u8>, extent: usize) {
+        self.in_blocks -= extent;
+        // SAFETY: as the caller promises.
+        unsafe { self.give_run(start) };
+    }
+
+    /// Gives a run of pages back.
+    ///
+    /// # Safety
+    ///
+    /// A run that was taken starts here, and nobody needs what is in it.
+    unsafe fn give_run(&mut self, start: NonNull<u8>) {
+        // SAFETY: as the caller promises.
+        unsafe {
+            match self.place_of(start) {
+                Some(Place::Pages(mut pages, page)) => {
+                    let count = pages.as_mut().give_back(page);
+                    self.used -= count as usize * PAGE;
+                }
+                Some(Place::Pocket(_)) => {
+                    if let Some(pocket) = &mut self.pocket {
+                        pocket.give_back(start);
+                    }
+                }
+                None => debug_assert!(false, "a block that is not from here"),
+            }
+        }
+    }
+
+    /// Makes a block of one extent one of another, in place, if it can.
+    ///
+    /// # Safety
+    ///
+    /// A block of pages with the old extent starts here, of which nobody needs more than the new.
+    pub(crate) unsafe fn resize_block(
+        &mut self,
+        start: NonNull<u8>,
+        old: usize,
+        new: usize,
+    ) -> bool {
+        // SAFETY: as the caller promises.
+        let is_done = unsafe {
+            match self.place_of(start) {
+                Some(Place::Pages(mut pages, page)) => {
+                    let Ok(count) = u32::try_from(new / PAGE) else { return false };
+                    let is_done = pages.as_mut().resize(page, (old / PAGE) as u32, count);
+                    if is_done {
+                        self.used -= old;
+                        self.count_used(new);
+                    }
+                    is_done
+                }
+                Some(Place::Pocket(_)) => {
+                    self.pocket.as_mut().is_some_and(|pocket| pocket.resize(start, new))
+                }
+                None => false,
+            }
+        };
+        if is_done {
+            self.in_blocks = self.in_blocks - old + new;
+        }
+        is_done
+    }
+
+    #[inline(always)]
+    const fn count_used(&mut self, bytes: usize) {
+        self.used += bytes;
+        if self.used > self.peak {
+            self.peak = self.used;
+        }
+    }
+
+    /// Has what is in use fallen so far that pages should be given back?
+    #[inline(always)]
+    pub(crate) const fn has_fallen(&self) -> bool {
+        self.used < self.peak / 2 && self.peak >= LEAST_PEAK
+    }
+
+    /// Gives back what is behind free pages.
+    #[cold]
+    pub(crate) fn discard_free(&mut self) {
+        self.peak = self.used;
+        for mut pages in self.regions() {
+            // SAFETY: heads in the list are ours and initialized, and nobody else borrows them.
+            unsafe { pages.as_mut() }.discard_free(&self.source);
+        }
+    }
+
+    /// Gets pages from the source, with room for a run of `count` at a multiple of `align`.
+    #[cold]
+    fn add_pages(&mut self, count: u32, align: usize) -> Result<(), AllocError> {
+        if !self.is_open {
+            self.is_open = self.open().is_ok();
+            if self.is_open && S::RESERVES_AHEAD && count as usize * PAGE <= POCKET_SIZE / 4 {
+                return Ok(());
+            }
+            if self.pages.is_some() {
+                // A buffer of some size; what is in it has yet to be added.
+                return self.add_pages(count, align);
+            }
+            if self.pocket.is_some() && !S::RESERVES_AHEAD {
+                return Ok(());
+            }
+        }
+        let padding = u32::try_from(align.div_ceil(PAGE)).map_err(|_| AllocError)? - 1;
+        let least = count.checked_add(padding).ok_or(AllocError)?;
+        let growth = P::GROWTH_SIZE.max(self.bytes_committed() / 4) / PAGE;
+        let growth = u32::try_from(growth).unwrap_or(u32::MAX / 2).max(least);
+        let room = self.limit.saturating_sub(self.bytes_committed() + self.large.bytes_held());
+        let room = u32::try_from(room / PAGE).unwrap_or(u32::MAX);
+        if room < least {
+            return Err(AllocError);
+        }
+        for mut pages in self.regions() {
+            // SAFETY: heads in the list are ours and initialized, and nobody else borrows them.
+            let pages = unsafe { pages.as_mut() };
+            let addable = pages.addable();
+            if addable >= least
+                && (pages.extend(&self.source, growth.min(addable).min(room))
+                    || pages.extend(&self.source, least))
+            {
+                return Ok(());
+            }
+            // What is free at the end may be enough with a few pages more.
+            if addable > 0 && addable < least && pages.extend(&self.source, addable) {
+                return Ok(());
+            }
+        }
+        self.add_region(least, growth.min(room))
+    }
+
+    /// Gets the first region: a small one, or the one that there is.
+    fn open(&mut self) -> Result<(), AllocError> {
+        let region = match self.source.take_kept(POCKET_SIZE) {
+            Some(region) => region,
+            None => self.source.reserve(1, POCKET_SIZE)?,
+        };
+        if region.size() > self.limit {
+            return Err(self.refuse(region));
+        }
+        let region = if region.size() >= LEAST_PAGES_REGION {
+            match Pages::open(&self.source, region) {
+                Ok(pages) => {
+                    self.link(pages);
+                    return Ok(());
+                }
+                Err(region) => region,
+            }
+        } else {
+            region
+        };
+        if !commit_all(&self.source, &region) {
+            return Err(self.refuse(region));
+        }
+        match Pocket::new(region) {
+            Ok(pocket) => self.pocket = Some(pocket),
+            Err(region) => return Err(self.refuse(region)),
+        }
+        Ok(())
+    }
+
+    /// Gets a further region with room for `least` pages, and adds as many as `growth`.
+    fn add_region(&mut self, least: u32, growth: u32) -> Result<(), AllocError> {
+        let roomy = region_size(least as usize).ok_or(AllocError)?;
+        let wanted = if S::RESERVES_AHEAD {
+            P::RESERVE_SIZE
+        } else {
+            region_size(growth as usize).unwrap_or(roomy)
+        };
+        let region = self.source.reserve(roomy, wanted.max(roomy))?;
+        let mut head = match Pages::open(&self.source, region) {
+            Ok(head) => head,
+            Err(region) => return Err(self.refuse(region)),
+        };
+        // SAFETY: heads are initialized, and this one is nobody else's.
+        let pages = unsafe { head.as_mut() };
+        let most = pages.addable();
+        let at_once = if S::RESERVES_AHEAD { growth.min(most) } else { most };
+        if !pages.extend(&self.source, at_once) && !pages.extend(&self.source, least.min(most)) {
+            // SAFETY: as above, and it is not used any more.
+            let region = unsafe { Pages::into_region(head) };
+            return Err(self.refuse(region));
+        }
+        self.link(head);
+        Ok(())
+    }
+
+    fn refuse(&self, region: Region) -> AllocError {
+        // SAFETY: the region is on loan, and nobody uses it.
+        unsafe { release_clean(&self.source, region) };
+        AllocError
+    }
+
+    fn link(&mut self, mut pages: NonNull<Pages>) {
+        // SAFETY: heads are ours and initialized.
+        unsafe { pages.as_mut() }.next = self.pages;
+        self.pages = Some(pages);
+    }
+
+    /// How many bytes are committed, extents of their own apart.
+    fn bytes_committed(&self) -> usize {
+        let pocket = self.pocket.as_ref().map_or(0, Pocket::size);
+        // SAFETY: heads in the list are ours and initialized.
+        let pages = self.regions().map(|pages| unsafe { pages.as_ref() }.bytes_committed());
+        pocket + pages.sum::<usize>()
+    }
+
+    /// How many bytes are held, those that were given back not among them.
+    pub(crate) fn bytes_held(&self) -> usize {
+        let pocket = self.pocket.as_ref().map_or(0, Pocket::size);
+        // SAFETY: heads in the list are ours and initialized.
+        let pages = self.regions().map(|pages| unsafe { pages.as_ref() }.bytes_held());
+        pocket + pages.sum::<usize>() + self.large.bytes_held()
+    }
+
+    /// How many bytes of pages nobody uses.
+    pub(crate) fn bytes_free(&self) -> usize {
+        let pocket = self.pocket.as_ref().map_or(0, Pocket::bytes_free);
+        // SAFETY: as above.
+        let pages =
+            self.regions().map(|pages| unsafe { pages.as_ref() }.free_pages() as usize * PAGE);
+        pocket + pages.sum::<usize>()
+    }
+
+    /// May a large block of so many bytes be had without passing the limit?
+    pub(crate) fn has_room_for(&self, bytes: usize) -> bool {
+        self.limit == usize::MAX
+            || self.bytes_committed() + self.large.bytes_held() <= self.limit.saturating_sub(bytes)
+    }
+
+    /// How many bytes the longest free run of pages has.
+    pub(crate) fn longest_free(&self) -> usize {
+        // SAFETY: as above.
+        let longest = self.regions().map(|pages| unsafe { pages.as_ref() }.longest_free());
+        longest.max().unwrap_or(0) as usize * PAGE
+    }
+
+    /// Takes all pages back. What is behind them stays; large extents go.
+    pub(crate) fn reset(&mut self) {
+        if let Some(pocket) = &mut self.pocket {
+            pocket.reset();
+        }
+        self.regions_mut().for_each(Pages::reset);
+        (self.used, self.in_blocks) = (0, 0);
+        // SAFETY: always this source, and nobody needs a large block any more (callers).
+        unsafe { self.large.release_all(&self.source, |_, _| ()) };
+    }
+
+    /// Gives back the regions of which nothing is in use, and what is behind free pages of the others.
+    pub(crate) fn trim(&mut self) {
+        self.discard_free();
+        let mut kept = None;
+        while let Some(mut head) = self.pages {
+            // SAFETY: heads in the list are ours and initialized; this one leaves the list.
+            let pages = unsafe { head.as_mut() };
+            self.pages = pages.next;
+            if pages.used == 0 {
+                // SAFETY: as above, and nothing in it is in use.
+                let region = unsafe { Pages::into_region(head) };
+                // SAFETY: the region is on loan, and nobody needs what is in it.
+                unsafe { release_clean(&self.source, region) };
+            } else {
+                pages.next = kept;
+                kept = Some(head);
+            }
+        }
+        while let Some(mut head) = kept {
+            // SAFETY: as above.
+            kept = unsafe { head.as_mut() }.next;
+            self.link(head);
+        }
+        if self.pocket.as_ref().is_some_and(Pocket::is_unused) {
+            self.release_pocket();
+        }
+        self.is_open = self.pocket.is_some() || self.pages.is_some();
+        // SAFETY: always this source.
+        unsafe { self.large.trim(&self.source) };
+    }
+
+    /// Are the numbers right?
+    pub(crate) fn check(&self) -> Result<(), (&'static str, usize)> {
+        let mut used = 0;
+        for pages in self.regions() {
+            // SAFETY: heads in the list are ours and initialized.
+            let pages = unsafe { pages.as_ref() };
+            pages.check()?;
+            used += pages.used as usize * PAGE;
+        }
+        if used != self.used {
+            return Err(("the bytes of pages in use are counted", 0));
+        }
+        // SAFETY: borrowed by a heap, which no other thread uses.
+        unsafe { self.large.check_invariants() }
+            .map_err(|broken| (broken.invariant, broken.address))
+    }
+
+    fn release_pocket(&mut self) {
+        if let Some(pocket) = self.pocket.take() {
+            let region = pocket.into_region();
+            poison::unpoison(region.start(), region.size());
+            // SAFETY: the region is on loan and committed, and nobody needs what is in it.
+            unsafe { self.source.release_or_keep(region) };
+        }
+    }
+}
+
+impl<S: Source, P> Drop for Store<S, P> {
+    fn drop(&mut self) {
+        while let Some(head) = self.pages {
+            // SAFETY: heads in the list are ours and initialized; this one leaves the list.
+            unsafe {
+                self.pages = head.as_ref().next;
+                release_clean(&self.source, Pages::into_region(head));
+            }
+        }
+        if let Some(pocket) = self.pocket.take() {
+            let region = pocket.into_region();
+            poison::unpoison(region.start(), region.size());
+            // SAFETY: the region is on loan and committed, and nobody needs what is in it.
+            unsafe { self.source.release_or_keep(region) };
+        }
+        // SAFETY: always this source, and nobody needs a large block any more.
+        unsafe {
+            self.large.release_all(&self.source, |_, _| ());
+            self.large.trim(&self.source);
+        }
+    }
+}
