@@ -6,7 +6,8 @@
 //!                                                                                  minimised
 //! ```
 //!
-//! Arenas can do more than an allocator: `scopes` has steps of its own for them, and a shadow.
+//! Arenas and heaps can do more than an allocator: `scopes` and `heaps` have steps of their own for
+//! them, and shadows.
 //!
 //! Every input is legal: what has no bytes left reads zeros, and numbers are taken modulo what
 //! there is. After each call everything is checked: all blocks, the upstream's guards, and the
@@ -17,10 +18,12 @@
 //! A file in `targets/`, and a line in `targets/mod.rs`. `cargo xtask fuzz NAME` runs it.
 
 pub mod calls;
+pub mod heaps;
 pub mod input;
 pub mod part;
 pub mod place;
 pub mod scopes;
+pub mod shorten;
 pub mod targets;
 
 /// The arithmetic of `allotrope-core`, from its source: none of it is public there.

@@ -11,6 +11,7 @@ use allotrope_core::{
     Affix, AlignTo, AskSecond, BySize, Fallback, Hook, Limit, Local, LocalBudget, Locked, Null,
     Owns, Policy, Pool, Source, Strategy,
 };
+use allotrope_heap::LocalHeap;
 
 /// An allocator under test, or a part of one.
 pub trait Part: Allocator {
@@ -101,6 +102,19 @@ unsafe impl<S: Owns> Owns for Alone<S> {
     }
 }
 
+/// A heap by a view of it.
+pub struct Viewed<S: Source> {
+    heap: LocalHeap<S>,
+    strategy: allotrope_heap::Strategy,
+}
+
+impl<S: Source> Viewed<S> {
+    /// `heap`, whose blocks are all of one strategy.
+    pub const fn new(heap: LocalHeap<S>, strategy: allotrope_heap::Strategy) -> Self {
+        Self { heap, strategy }
+    }
+}
+
 /// `Allocator` by calling another one.
 macro_rules! forward {
     ([$($generics:tt)*] $type:ty, |$this:ident| $inner:expr, $freed:expr) => {
@@ -147,6 +161,7 @@ macro_rules! forward {
 forward!(['u] Any<'u>, |this| &*this.part, this.freed());
 forward!(['u] Owner<'u>, |this| &*this.0, ());
 forward!([S: Allocator] Alone<S>, |this| &*this.0.borrow(), ());
+forward!([S: Source] Viewed<S>, |this| &this.heap.with(this.strategy), ());
 
 impl Part for Any<'_> {
     fn check(&self) -> Result<(), String> {
@@ -231,6 +246,34 @@ impl<S: Source, P: Policy, H: Hook> Part for Alone<Pool<S, P, H>> {
         unsafe { pool.deallocate_batch(layout, &blocks) };
         drop(pool);
         self.0.borrow_mut().trim();
+    }
+}
+
+impl<S: Source> Part for LocalHeap<S> {
+    fn check(&self) -> Result<(), String> {
+        self.check_invariants().map_err(|broken| broken.to_string())
+    }
+
+    fn bytes_used(&self) -> Option<usize> {
+        Some(LocalHeap::bytes_used(self))
+    }
+
+    fn tidy(&self) {
+        self.trim();
+    }
+}
+
+impl<S: Source> Part for Viewed<S> {
+    fn check(&self) -> Result<(), String> {
+        self.heap.check()
+    }
+
+    fn bytes_used(&self) -> Option<usize> {
+        Some(self.heap.bytes_used())
+    }
+
+    fn tidy(&self) {
+        self.heap.trim();
     }
 }
 

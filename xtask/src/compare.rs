@@ -11,6 +11,7 @@
 mod arguments;
 mod build;
 mod contestants;
+mod parts;
 mod rows;
 mod run;
 mod table;
@@ -20,6 +21,7 @@ use std::fs;
 use crate::workspace::Workspace;
 
 use arguments::Arguments;
+use parts::{Meeting, Part};
 use rows::{Combined, Results};
 
 /// Runs the command.
@@ -30,9 +32,13 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
     build::tools(&arguments)?;
     build::prepare(&workspace, &arguments)?;
     for program in &arguments.programs {
-        let binaries = build::binaries(program, &workspace, &arguments, &mut wrong)?;
-        let results = run::results(program, &binaries, &workspace, &arguments, &mut wrong)?;
-        report(program, &results, &workspace, &arguments, &mut wrong)?;
+        let mut parts = Vec::new();
+        for part in parts::of(program).into_iter().filter(|part| part.is_wanted(&arguments)) {
+            let binaries = build::binaries(&part, &workspace, &arguments, &mut wrong)?;
+            let results = run::results(&part, &binaries, &workspace, &arguments, &mut wrong)?;
+            parts.push((part, results));
+        }
+        report(program, &parts, &workspace, &arguments, &mut wrong)?;
     }
     if wrong.is_empty() { Ok(()) } else { Err(wrong.join("; ")) }
 }
@@ -40,22 +46,26 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
 /// Prints the tables, writes the file, and finds what is missing.
 fn report(
     program: &str,
-    results: &Results,
+    parts: &[(Part, Results)],
     workspace: &Workspace,
     arguments: &Arguments,
     wrong: &mut Vec<String>,
 ) -> Result<(), String> {
-    let rows = results.combined();
-    print!("{}", table::markdown(program, &rows, arguments.all));
-    for (workload, contestant, why) in &results.left_out {
-        println!("\nLeft out of {workload}: {contestant}, {why}.");
-    }
-    if program == "global" && arguments.callgrind {
-        let names = contestants::NOT_UNDER_VALGRIND.join(" and ");
-        println!("\nLeft out: {names}, which cannot run under valgrind.");
-    }
-    for (workload, contestant, why) in &results.missing {
-        wrong.push(format!("{program}: {contestant} is missing from {workload}: {why}"));
+    let mut rows = Vec::new();
+    for (part, results) in parts {
+        let of_part = results.combined();
+        print!("{}", table::markdown(part.title, &of_part, arguments.all));
+        rows.extend(of_part);
+        for (workload, contestant, why) in &results.left_out {
+            println!("\nLeft out of {workload}: {contestant}, {why}.");
+        }
+        if arguments.callgrind && matches!(part.meeting, Meeting::Turns(_)) {
+            let names = contestants::NOT_UNDER_VALGRIND.join(" and ");
+            println!("\nLeft out: {names}, which cannot run under valgrind.");
+        }
+        for (workload, contestant, why) in &results.missing {
+            wrong.push(format!("{}: {contestant} is missing from {workload}: {why}", part.title));
+        }
     }
     if rows.is_empty() {
         wrong.push(match &arguments.only {

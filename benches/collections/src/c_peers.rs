@@ -16,7 +16,7 @@ pub struct MimallocHandle;
 
 impl Home for MimallocHandle {
     const NAME: &'static str = "mimalloc";
-    type Handle<'a> = FromGlobal<MiMalloc>;
+    type Handle<'a> = FromGlobal<&'static MiMalloc>;
 
     fn new() -> Self {
         MimallocHandle

@@ -31,6 +31,7 @@ macro_rules! for_each_home {
         $m!(OurBestFit);
         $m!(OurSegregated);
         $m!(OurArena);
+        $m!(OurLocalHeap);
     };
 }
 pub(crate) use for_each_home;

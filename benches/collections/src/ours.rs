@@ -1,6 +1,7 @@
 //! Our homes.
 
 use allotrope_core::{BestFit, Local, OsPages, Segregated};
+use allotrope_heap::LocalHeap;
 use allotrope_scope::Arena;
 
 use crate::contestants::Home;
@@ -54,5 +55,21 @@ impl Home for OurArena {
 
     fn reset(&mut self) {
         self.0.reset();
+    }
+}
+
+pub struct OurLocalHeap(LocalHeap<OsPages>);
+
+impl Home for OurLocalHeap {
+    const NAME: &'static str = "allotrope LocalHeap";
+    type Handle<'a> = &'a LocalHeap<OsPages>;
+
+    fn new() -> Self {
+        OurLocalHeap(LocalHeap::new(OsPages::new()))
+    }
+
+    #[inline(always)]
+    fn handle(&self) -> Self::Handle<'_> {
+        &self.0
     }
 }

@@ -13,7 +13,7 @@ pub struct SystemHandle;
 
 impl Home for SystemHandle {
     const NAME: &'static str = "system";
-    type Handle<'a> = FromGlobal<System>;
+    type Handle<'a> = FromGlobal<&'static System>;
 
     fn new() -> Self {
         SystemHandle

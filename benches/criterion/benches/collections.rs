@@ -3,6 +3,8 @@
 use std::alloc::System;
 use std::hint::black_box;
 
+use allotrope_core::OsPages;
+use allotrope_heap::LocalHeap;
 use allotrope_scope::Arena;
 use bench_kit::compat::FromGlobal;
 use bumpalo::Bump;
@@ -43,6 +45,10 @@ fn collections(c: &mut Criterion) {
             small_map!(&arena);
             arena.reset();
         });
+    });
+    group.bench_function("allotrope LocalHeap", |b| {
+        let heap = LocalHeap::new(OsPages::new());
+        b.iter(|| small_map!(&heap));
     });
     group.finish();
 }

@@ -3,6 +3,8 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
 
+use allotrope_core::{Locked, OsPages};
+use allotrope_heap::LocalHeap;
 use bench_kit::rng::Rng;
 use criterion::{Criterion, criterion_group, criterion_main};
 
@@ -37,6 +39,8 @@ fn global(c: &mut Criterion) {
     contestant!("rlsf", RLSF);
     contestant!("dlmalloc", dlmalloc::GlobalDlmalloc);
     // Our contestants.
+    static OURS: Locked<LocalHeap<OsPages>> = Locked::new(LocalHeap::new(OsPages::new()));
+    contestant!("allotrope Locked<LocalHeap>", OURS);
     group.finish();
 }
 

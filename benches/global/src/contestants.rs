@@ -4,10 +4,14 @@
 //! in the list of `xtask/src/compare/contestants.rs`.
 
 #[cfg(feature = "allotrope-best-fit")]
-use allotrope_core::{BestFit, Locked, OsPages};
+use allotrope_core::BestFit;
+#[cfg(any(feature = "allotrope-best-fit", feature = "allotrope-local-heap"))]
+use allotrope_core::{Locked, OsPages};
+#[cfg(feature = "allotrope-local-heap")]
+use allotrope_heap::LocalHeap;
 
 macro_rules! contestants {
-    ($($feature:literal => $ty:ty = $init:expr;)*) => {
+    ($($feature:literal $(as $name:literal)? => $ty:ty = $init:expr;)*) => {
         $(
             #[cfg(feature = $feature)]
             #[global_allocator]
@@ -16,8 +20,8 @@ macro_rules! contestants {
 
         /// The name of this binary's allocator in the tables.
         pub const NAME: &str = {
-            let names: &[&str] = &[$(#[cfg(feature = $feature)] $feature,)*];
-            if let [name] = names { name } else { "system" }
+            let names: &[&[&str]] = &[$(#[cfg(feature = $feature)] &[$($name,)? $feature],)*];
+            if let [[name, ..]] = names { name } else { "system" }
         };
     };
 }
@@ -42,4 +46,6 @@ contestants! {
     "snmalloc" => snmalloc_rs::SnMalloc = snmalloc_rs::SnMalloc;
 
     "allotrope-best-fit" => Locked<BestFit<OsPages>> = Locked::new(BestFit::new(OsPages::new()));
+    "allotrope-local-heap" as "allotrope Locked<LocalHeap>" => Locked<LocalHeap<OsPages>> =
+        Locked::new(LocalHeap::new(OsPages::new()));
 }

@@ -2,6 +2,7 @@
 //! hashbrown and bumpalo speak.
 
 use std::alloc::{GlobalAlloc, Layout};
+use std::ops::Deref;
 use std::ptr::{self, NonNull};
 
 use allocator_api2::alloc::{AllocError, Allocator};
@@ -73,17 +74,9 @@ unsafe impl<A: allocator_api2_04::alloc::Allocator> Allocator for From04<'_, A> 
     }
 }
 
-/// A global allocator used as a handle.
-#[derive(Debug)]
-pub struct FromGlobal<G: 'static>(pub &'static G);
-
-impl<G> Clone for FromGlobal<G> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<G> Copy for FromGlobal<G> {}
+/// A global allocator used as a handle: a reference to it, or a type of no size that stands for it.
+#[derive(Clone, Copy, Debug)]
+pub struct FromGlobal<P>(pub P);
 
 fn block(start: *mut u8, size: usize) -> Result<NonNull<[u8]>, AllocError> {
     let start = NonNull::new(start).ok_or(AllocError)?;
@@ -92,8 +85,8 @@ fn block(start: *mut u8, size: usize) -> Result<NonNull<[u8]>, AllocError> {
 
 // SAFETY: `GlobalAlloc` promises blocks that fit their layout and stay until they are freed; empty
 // blocks, which it does not serve, are dangling and aligned. Copies of a reference are one
-// allocator.
-unsafe impl<G: GlobalAlloc> Allocator for FromGlobal<G> {
+// allocator, and so are those of what stands for one static.
+unsafe impl<P: Copy + Deref<Target: GlobalAlloc>> Allocator for FromGlobal<P> {
     #[inline(always)]
     fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
         if layout.size() == 0 {

@@ -3,6 +3,7 @@
 //!
 //! Linux only: it reads `perf_event`, `/proc` and `rusage`.
 
+pub mod alone;
 pub mod args;
 pub mod callgrind;
 pub mod compat;
@@ -14,4 +15,5 @@ pub mod report;
 pub mod rng;
 pub mod rounds;
 pub mod rss;
+pub mod system_calls;
 pub mod trace;

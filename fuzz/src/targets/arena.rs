@@ -14,6 +14,7 @@ use crate::input::Input;
 use crate::place::Room;
 use crate::scopes::step::{self, Step};
 use crate::scopes::walk::Walk;
+use crate::shorten::shorten;
 
 /// Where an arena has its memory from.
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +51,7 @@ pub fn run(bytes: &[u8]) -> Verdict {
     let mut steps = step::read(&mut input, largest);
     let is_traced = env::var_os("ALLOTROPE_FUZZ_TRACE").is_some();
     let Err(wrong) = setting.make(&steps, is_traced) else { return Ok(()) };
-    let wrong = setting.shorten(&mut steps).unwrap_or(wrong);
+    let wrong = shorten(&mut steps, |fewer| setting.make(fewer, false)).unwrap_or(wrong);
     let steps: String = steps.iter().map(|step| format!("\n  {step:?}")).collect();
     Err(format!("{wrong}\n{setting:?}{steps}"))
 }
@@ -86,24 +87,5 @@ impl Setting {
             bytes => Arena::try_with_capacity_in(bytes, source),
         };
         arena.map_or(Ok(()), |arena| Walk::new(steps, is_traced).run(arena, is_exact))
-    }
-
-    /// Leaves out as many steps as can be, so that something is still wrong, and says what it is.
-    fn shorten(self, steps: &mut Vec<Step>) -> Option<String> {
-        let mut wrong = None;
-        let mut run = steps.len();
-        while run > 0 {
-            let mut start = 0;
-            while start < steps.len() {
-                let end = steps.len().min(start + run);
-                let fewer = [&steps[..start], &steps[end..]].concat();
-                match self.make(&fewer, false) {
-                    Err(still) => (wrong, *steps) = (Some(still), fewer),
-                    Ok(()) => start = end,
-                }
-            }
-            run /= 2;
-        }
-        wrong
     }
 }

@@ -3,6 +3,7 @@
 pub mod arena;
 pub mod best_fit;
 pub mod composition;
+pub mod heap;
 pub mod layout;
 pub mod pool;
 pub mod segregated;
@@ -17,6 +18,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("arena", arena::run),
     ("best_fit", best_fit::run),
     ("composition", composition::run),
+    ("heap", heap::run),
     ("layout", layout::run),
     ("pool", pool::run),
     ("segregated", segregated::run),

@@ -1,13 +1,12 @@
 //! What the command line asks for.
 
 use super::contestants::{GLOBALS, NOT_UNDER_VALGRIND};
-
-const PROGRAMS: [&str; 5] = ["global", "arena", "fixedbuf", "pools", "collections"];
+use super::parts::COMPARISONS;
 
 /// The parsed command line.
 #[derive(Debug, Default, PartialEq)]
 pub struct Arguments {
-    /// The programs to run, at least one.
+    /// The comparisons to make, at least one.
     pub programs: Vec<&'static str>,
     /// A quarter of the work, half of the rounds.
     pub quick: bool,
@@ -44,7 +43,7 @@ impl Arguments {
                 "--only" => parsed.only = Some(value()?.to_string()),
                 "--rounds" => parsed.rounds = Some(number(value()?)?),
                 "--contestants" => parsed.contestants = contestants(value()?)?,
-                _ => match PROGRAMS.iter().find(|program| **program == argument) {
+                _ => match COMPARISONS.iter().find(|program| **program == argument) {
                     Some(program) => parsed.programs.push(program),
                     None => return Err(format!("`{argument}` is not known: {USAGE}")),
                 },
@@ -82,8 +81,8 @@ impl Arguments {
     }
 }
 
-const USAGE: &str = "cargo xtask compare global|arena|fixedbuf|pools|collections [--quick] [--lto] \
-                     [--only WORKLOAD] [--rounds N] [--callgrind] [--all] \
+const USAGE: &str = "cargo xtask compare global|heap|arena|fixedbuf|pools|collections [--quick] \
+                     [--lto] [--only WORKLOAD] [--rounds N] [--callgrind] [--all] \
                      [--contestants GLOBAL,GLOBAL]";
 
 fn number(text: &str) -> Result<usize, String> {

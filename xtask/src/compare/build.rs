@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 
 use super::arguments::Arguments;
+use super::parts::{Meeting, Part};
 use crate::shell;
 use crate::workspace::Workspace;
 
@@ -23,8 +24,7 @@ pub struct Binary {
 ///
 /// One of them is missing.
 pub fn tools(arguments: &Arguments) -> Result<(), String> {
-    let is_global = arguments.programs.contains(&"global");
-    let has = |name: &str| is_global && arguments.globals().contains(&name);
+    let has = |name: &str| takes_turns(arguments) && arguments.globals().contains(&name);
     let needs = [
         ("cc", "the peers written in C", true),
         ("c++", "snmalloc, which is written in C++", has("snmalloc")),
@@ -43,6 +43,11 @@ pub fn tools(arguments: &Arguments) -> Result<(), String> {
     Ok(())
 }
 
+/// Whether global allocators take turns in any of what is compared.
+fn takes_turns(arguments: &Arguments) -> bool {
+    ["global", "heap"].iter().any(|comparison| arguments.programs.contains(comparison))
+}
+
 fn is_there(tool: &str) -> bool {
     let mut probe = shell::command(tool, ".".as_ref());
     let status = probe.arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
@@ -55,7 +60,7 @@ fn is_there(tool: &str) -> bool {
 ///
 /// They cannot be made.
 pub fn prepare(workspace: &Workspace, arguments: &Arguments) -> Result<(), String> {
-    if !arguments.programs.contains(&"global") {
+    if !takes_turns(arguments) {
         return Ok(());
     }
     let mut command = workspace.command("cargo");
@@ -63,28 +68,32 @@ pub fn prepare(workspace: &Workspace, arguments: &Arguments) -> Result<(), Strin
     shell::run(&mut command)
 }
 
-/// Builds the binaries of a program. A global allocator that does not build is missing.
+/// Builds the binaries of a part. A global allocator that does not build is missing.
 ///
 /// # Errors
 ///
 /// The program does not build.
 pub fn binaries(
-    program: &str,
+    part: &Part,
     workspace: &Workspace,
     arguments: &Arguments,
     wrong: &mut Vec<String>,
 ) -> Result<Vec<Binary>, String> {
-    let built = workspace.target.join(arguments.profile()).join(format!("bench-{program}"));
-    if program != "global" {
-        build(program, "c-peers", workspace, arguments)?;
-        return Ok(vec![Binary { name: program.to_string(), path: built }]);
-    }
-    let folder = workspace.target.join(format!("compare/globals-{}", arguments.profile()));
+    let Part { title, package, binary, meeting } = part;
+    let built = workspace.target.join(arguments.profile()).join(binary);
+    let turns = match meeting {
+        Meeting::OneProcess(feature) => {
+            build(package, feature, workspace, arguments)?;
+            return Ok(vec![Binary { name: title.to_string(), path: built }]);
+        }
+        Meeting::Turns(turns) => turns,
+    };
+    let folder = workspace.target.join(format!("compare/{binary}-{}", arguments.profile()));
     let mut binaries = Vec::new();
-    for name in arguments.globals() {
+    for name in turns.contestants(arguments) {
         // Each feature is a build of its own; but for the peer itself only the binary is linked.
-        if let Err(error) = build(program, name, workspace, arguments) {
-            wrong.push(format!("{program}: {name} is missing, it does not build: {error}"));
+        if let Err(error) = build(package, name, workspace, arguments) {
+            wrong.push(format!("{title}: {name} is missing, it does not build: {error}"));
             continue;
         }
         let path = folder.join(name);
@@ -93,17 +102,20 @@ pub fn binaries(
             .map_err(|error| format!("{} cannot be copied: {error}", built.display()))?;
         binaries.push(Binary { name: name.to_string(), path });
     }
-    if binaries.is_empty() { Err(wrong.join("; ")) } else { Ok(binaries) }
+    match (binaries.is_empty(), wrong.is_empty()) {
+        (false, _) => Ok(binaries),
+        (true, true) => Err(format!("{title}: none of these allocators takes part")),
+        (true, false) => Err(wrong.join("; ")),
+    }
 }
 
 fn build(
-    program: &str,
+    package: &str,
     feature: &str,
     workspace: &Workspace,
     arguments: &Arguments,
 ) -> Result<(), String> {
-    let package = format!("bench-{program}");
     let mut command = workspace.command("cargo");
-    command.args(["build", "--quiet", "--profile", arguments.profile(), "-p", &package]);
+    command.args(["build", "--quiet", "--profile", arguments.profile(), "-p", package]);
     shell::run(command.args(["--features", &format!("{package}/{feature}")]))
 }

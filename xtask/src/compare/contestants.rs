@@ -1,9 +1,10 @@
-//! The global allocators: each is a feature of `bench-global`, and a binary of its own.
+//! The global allocators: each is a feature of `bench-global`, and a binary of its own. Most are
+//! features of `bench-heap`, too, where they are handles.
 //!
 //! The other programs list their contestants themselves.
 
 /// All of them, in the order of the tables.
-pub const GLOBALS: [&str; 13] = [
+pub const GLOBALS: [&str; 14] = [
     "system",
     "mimalloc-v3",
     "mimalloc-v2",
@@ -17,6 +18,7 @@ pub const GLOBALS: [&str; 13] = [
     "dlmalloc",
     "limit-freelist",
     "allotrope-best-fit",
+    "allotrope-local-heap",
 ];
 
 /// Those that cannot run under valgrind: they reserve more address space than it has.

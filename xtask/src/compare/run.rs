@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::arguments::Arguments;
 use super::build::Binary;
+use super::parts::{Meeting, Part, Turns};
 use super::rows::Results;
 use crate::shell;
 use crate::workspace::Workspace;
@@ -18,23 +19,25 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How many times longer it may take under callgrind.
 const SLOWER_BY_CALLGRIND: u32 = 20;
 
-/// Runs a program and reads its result lines.
+/// Runs a part and reads its result lines.
 ///
 /// # Errors
 ///
-/// It cannot be started, or, unless it is `global`, it fails.
+/// It cannot be started, or, unless processes take turns, it fails.
 pub fn results(
-    program: &str,
+    part: &Part,
     binaries: &[Binary],
     workspace: &Workspace,
     arguments: &Arguments,
     wrong: &mut Vec<String>,
 ) -> Result<Results, String> {
     let mut results = Results::default();
-    let outcome = if program == "global" {
-        take_turns(binaries, workspace, arguments, wrong, &mut results)
-    } else {
-        run_once(&binaries[0].path, workspace, arguments, &mut results)
+    let outcome = match part.meeting {
+        Meeting::Turns(turns) => {
+            let title = part.title;
+            take_turns((title, turns), binaries, workspace, arguments, wrong, &mut results)
+        }
+        Meeting::OneProcess(_) => run_once(&binaries[0].path, workspace, arguments, &mut results),
     };
     fs::remove_dir_all(dumps(workspace)).ok(); // there is none without callgrind
     outcome.map(|()| results)
@@ -61,6 +64,7 @@ fn run_once(
 
 /// A process for every workload, round and global allocator; each round starts at another one.
 fn take_turns(
+    (title, turns): (&str, Turns),
     binaries: &[Binary],
     workspace: &Workspace,
     arguments: &Arguments,
@@ -71,15 +75,18 @@ fn take_turns(
         shell::capture(shell::command(&text(&binaries[0].path), &workspace.root).arg("--list"))?;
     let usual = if arguments.quick { 1 } else { 2 };
     let rounds = if arguments.callgrind { 1 } else { arguments.rounds.unwrap_or(usual) };
-    for workload in list.lines().filter(|workload| arguments.wants(workload)) {
+    for workload in list.lines().filter(|workload| turns.wants(workload, arguments)) {
         for round in 0..rounds {
             for turn in 0..binaries.len() {
                 let binary = &binaries[(turn + round * 4) % binaries.len()];
                 let mut command = start(&binary.path, workspace, arguments)?;
+                if turns.counts_system_calls {
+                    command.arg("--system-calls");
+                }
                 match capture_in_time(command.arg(workload), arguments) {
                     Ok(lines) => results.read(&lines),
                     Err(error) => wrong.push(format!(
-                        "global: {} is missing from {workload}: {error}",
+                        "{title}: {} is missing from {workload}: {error}",
                         binary.name
                     )),
                 }

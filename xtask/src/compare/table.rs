@@ -57,7 +57,12 @@ impl<'a> Table<'a> {
 
     /// Whether values are shown as they are, without ratios.
     fn is_plain(&self) -> bool {
-        self.metric == "faults" || self.more_is_better() || self.metric.starts_with("smallest")
+        self.is_count() || self.more_is_better() || self.metric.starts_with("smallest")
+    }
+
+    /// Whether values may well be zero, so that there is neither a best nor a mean.
+    fn is_count(&self) -> bool {
+        ["faults", "system calls", "RSS KiB grown"].contains(&self.metric)
     }
 
     /// The best value among those that compete; none if nobody does.
@@ -85,7 +90,7 @@ impl<'a> Table<'a> {
         for workload in &self.workloads {
             text += &self.row(workload);
         }
-        if self.metric != "faults" && self.workloads.len() > 1 {
+        if !self.is_count() && self.workloads.len() > 1 {
             text += &self.means();
         }
         text
@@ -103,11 +108,11 @@ impl<'a> Table<'a> {
                 continue;
             };
             let shown = match best {
-                _ if self.metric == "faults" => short(value),
+                _ if self.is_count() => short(value),
                 Some(best) if !self.is_plain() => format!("{:.2}", value / best),
                 _ => format!("{value:.3}"),
             };
-            let wins = best == Some(value) && competes(contestant) && self.metric != "faults";
+            let wins = best == Some(value) && competes(contestant) && !self.is_count();
             text += &if wins { format!(" **{shown}** |") } else { format!(" {shown} |") };
         }
         text + "\n"

@@ -9,24 +9,28 @@ mod realistic;
 mod single;
 mod threads;
 
+use allocator_api2::alloc::{Allocator, Global};
 use bench_kit::args::Args;
 use bench_kit::rng::Rng;
 
 /// Does the work and returns its operation count.
-pub type Work = Box<dyn FnMut() -> usize>;
+pub type Work<'a> = Box<dyn FnMut() -> usize + 'a>;
 
 /// Makes a workload's inputs and its work.
-pub type Make = fn(&Args) -> Work;
+pub type Make = fn(&Args) -> Work<'static>;
 
-/// Name and maker of every workload, in the order of the tables.
+/// The same for a workload that has its memory by a handle.
+pub type MakeIn<'a, A> = fn(&Args, A) -> Work<'a>;
+
+/// Name and maker of every workload of the global allocator, in the order of the tables.
 pub fn all() -> Vec<(&'static str, Make)> {
     vec![
-        ("box-lifo", single::box_lifo),
-        ("box-fifo", single::box_fifo),
-        ("box-random", single::box_random),
-        ("mixed", single::mixed),
-        ("mid-blocks", single::mid_blocks),
-        ("vec-push", realistic::vec_push),
+        ("box-lifo", |args| single::box_lifo(args, Global)),
+        ("box-fifo", |args| single::box_fifo(args, Global)),
+        ("box-random", |args| single::box_random(args, Global)),
+        ("mixed", |args| single::mixed(args, Global)),
+        ("mid-blocks", |args| single::mid_blocks(args, Global)),
+        ("vec-push", |args| realistic::vec_push(args, Global)),
         ("hashmap-string", realistic::hashmap_string),
         ("btreemap", realistic::btreemap),
         ("json", realistic::json),
@@ -38,6 +42,18 @@ pub fn all() -> Vec<(&'static str, Make)> {
         ("larson-2t", threads::larson),
         ("mixed-8t", threads::mixed_eight),
         ("thread-churn", threads::thread_churn),
+    ]
+}
+
+/// Name and maker of those that any handle serves, in the order of the tables.
+pub fn by_handle<'a, A: Allocator + Copy + 'a>() -> Vec<(&'static str, MakeIn<'a, A>)> {
+    vec![
+        ("box-lifo", single::box_lifo),
+        ("box-fifo", single::box_fifo),
+        ("box-random", single::box_random),
+        ("mixed", single::mixed),
+        ("mid-blocks", single::mid_blocks),
+        ("vec-push", realistic::vec_push),
     ]
 }
 

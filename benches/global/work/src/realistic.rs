@@ -3,16 +3,18 @@
 use std::collections::{BTreeMap, HashMap};
 use std::hint::black_box;
 
+use allocator_api2::alloc::Allocator;
+use allocator_api2::vec::Vec as AVec;
 use bench_kit::args::Args;
 use bench_kit::data::{self, Words};
 use bench_kit::rng::Rng;
 
 use crate::{Work, sizes};
 
-pub fn vec_push(args: &Args) -> Work {
+pub fn vec_push<'a, A: Allocator + Copy + 'a>(args: &Args, home: A) -> Work<'a> {
     let n = args.scale(10_000_000);
     Box::new(move || {
-        let mut v: Vec<u64> = Vec::new();
+        let mut v: AVec<u64, A> = AVec::new_in(home);
         for i in 0..n {
             v.push(i as u64);
             black_box(v.as_ptr());
@@ -21,7 +23,7 @@ pub fn vec_push(args: &Args) -> Work {
     })
 }
 
-pub fn hashmap_string(args: &Args) -> Work {
+pub fn hashmap_string(args: &Args) -> Work<'static> {
     let n = args.scale(200_000);
     let mut words = Words::new(5, 50_000);
     let keys: Vec<String> =
@@ -36,7 +38,7 @@ pub fn hashmap_string(args: &Args) -> Work {
     })
 }
 
-pub fn btreemap(args: &Args) -> Work {
+pub fn btreemap(args: &Args) -> Work<'static> {
     let n = args.scale(400_000);
     Box::new(move || {
         let mut rng = Rng::new(7);
@@ -54,7 +56,7 @@ pub fn btreemap(args: &Args) -> Work {
     })
 }
 
-pub fn json(_: &Args) -> Work {
+pub fn json(_: &Args) -> Work<'static> {
     let text = data::map_str("doc.json");
     Box::new(move || {
         let v: serde_json::Value = serde_json::from_str(text).expect("JSON");
@@ -63,7 +65,7 @@ pub fn json(_: &Args) -> Work {
     })
 }
 
-pub fn syn_parse(_: &Args) -> Work {
+pub fn syn_parse(_: &Args) -> Work<'static> {
     let text = data::map_str("source.rs");
     Box::new(move || {
         let f = syn::parse_file(text).expect("Rust");
@@ -72,7 +74,7 @@ pub fn syn_parse(_: &Args) -> Work {
     })
 }
 
-pub fn regex_build(args: &Args) -> Work {
+pub fn regex_build(args: &Args) -> Work<'static> {
     let turns = args.scale(8);
     Box::new(move || {
         for _ in 0..turns {

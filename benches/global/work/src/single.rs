@@ -5,31 +5,33 @@ use std::collections::VecDeque;
 use std::hint::black_box;
 use std::mem::MaybeUninit;
 
+use allocator_api2::alloc::Allocator;
+use allocator_api2::boxed::Box as ABox;
 use bench_kit::args::Args;
 use bench_kit::rng::Rng;
 
 use crate::block::Block;
 use crate::{Work, sizes};
 
-type Small = Box<MaybeUninit<[u64; 8]>>;
+type Small<A> = ABox<MaybeUninit<[u64; 8]>, A>;
 
 /// A 64-byte box of which only the first word is written, so that little else
 /// than the allocator is counted.
 #[inline(always)]
-fn small(i: u64) -> Small {
-    let mut b = Small::new(MaybeUninit::uninit());
+fn small<A: Allocator>(i: u64, home: A) -> Small<A> {
+    let mut b = Small::new_in(MaybeUninit::uninit(), home);
     // SAFETY: the box is valid for a write of the first of its words.
     unsafe { b.as_mut_ptr().cast::<u64>().write(i) };
     black_box(b)
 }
 
-pub fn box_lifo(args: &Args) -> Work {
+pub fn box_lifo<'a, A: Allocator + Copy + 'a>(args: &Args, home: A) -> Work<'a> {
     let turns = args.scale(4000);
-    let mut held: Vec<Small> = Vec::with_capacity(1000);
+    let mut held: Vec<Small<A>> = Vec::with_capacity(1000);
     Box::new(move || {
         for t in 0..turns {
             for i in 0..1000 {
-                held.push(small(t as u64 ^ i));
+                held.push(small(t as u64 ^ i, home));
             }
             held.drain(..).rev().for_each(drop);
         }
@@ -37,12 +39,12 @@ pub fn box_lifo(args: &Args) -> Work {
     })
 }
 
-pub fn box_fifo(args: &Args) -> Work {
+pub fn box_fifo<'a, A: Allocator + Copy + 'a>(args: &Args, home: A) -> Work<'a> {
     let n = args.scale(3_000_000);
     Box::new(move || {
-        let mut held: VecDeque<Small> = VecDeque::with_capacity(10_001);
+        let mut held: VecDeque<Small<A>> = VecDeque::with_capacity(10_001);
         for i in 0..n {
-            held.push_back(small(i as u64));
+            held.push_back(small(i as u64, home));
             if held.len() > 10_000 {
                 drop(held.pop_front());
             }
@@ -51,43 +53,46 @@ pub fn box_fifo(args: &Args) -> Work {
     })
 }
 
-pub fn box_random(args: &Args) -> Work {
+pub fn box_random<'a, A: Allocator + Copy + 'a>(args: &Args, home: A) -> Work<'a> {
     let n = args.scale(2_500_000);
     Box::new(move || {
         let mut rng = Rng::new(1);
-        let mut held: Vec<Small> = (0..10_000).map(small).collect();
+        let mut held: Vec<Small<A>> = (0..10_000).map(|i| small(i, home)).collect();
         for i in 0..n {
             let k = rng.below(held.len());
-            held[k] = small(i as u64);
+            held[k] = small(i as u64, home);
         }
         n
     })
 }
 
-pub fn mixed(args: &Args) -> Work {
-    churn(args.scale(2_000_000), 10_000, sizes(2, 96.0, 1.2, 16, 4096))
+pub fn mixed<'a, A: Allocator + Copy + 'a>(args: &Args, home: A) -> Work<'a> {
+    churn(args.scale(2_000_000), 10_000, sizes(2, 96.0, 1.2, 16, 4096), home)
 }
 
-pub fn mid_blocks(args: &Args) -> Work {
-    churn(args.scale(200_000), 64, sizes(3, 48e3, 1.2, 8 << 10, 1 << 20))
+pub fn mid_blocks<'a, A: Allocator + Copy + 'a>(args: &Args, home: A) -> Work<'a> {
+    churn(args.scale(200_000), 64, sizes(3, 48e3, 1.2, 8 << 10, 1 << 20), home)
 }
 
 /// Replaces random blocks of a live set.
-fn churn(n: usize, live: usize, sizes: Vec<u32>) -> Work {
+fn churn<'a, A>(n: usize, live: usize, sizes: Vec<u32>, home: A) -> Work<'a>
+where
+    A: Allocator + Copy + 'a,
+{
     Box::new(move || {
         let mut rng = Rng::new(4);
-        let mut held: Vec<Block> =
-            (0..live).map(|i| Block::new(sizes[i & 0xFFFF] as usize)).collect();
+        let mut held: Vec<Block<A>> =
+            (0..live).map(|i| Block::new_in(sizes[i & 0xFFFF] as usize, home)).collect();
         for i in 0..n {
             let k = rng.below(live);
-            held[k] = Block::new(sizes[i & 0xFFFF] as usize);
+            held[k] = Block::new_in(sizes[i & 0xFFFF] as usize, home);
         }
         n
     })
 }
 
 /// Zeroed blocks of 64 KiB to 64 MiB, touched once per 64 KiB; the small ones more often.
-pub fn zeroed(args: &Args) -> Work {
+pub fn zeroed(args: &Args) -> Work<'static> {
     let turns = args.scale(16);
     Box::new(move || {
         let mut ops = 0;
@@ -116,7 +121,7 @@ pub fn zeroed(args: &Args) -> Work {
 }
 
 /// One buffer growing by a quarter from 4 KiB to 128 MiB, its new pages touched.
-pub fn realloc_growth(args: &Args) -> Work {
+pub fn realloc_growth(args: &Args) -> Work<'static> {
     let turns = args.scale(4);
     Box::new(move || (0..turns).map(|_| grow_to_128_mib()).sum())
 }

@@ -13,7 +13,7 @@ use crate::block::Block;
 use crate::{Work, sizes};
 
 /// One thread allocates, the other frees: every free is remote.
-pub fn xmalloc(args: &Args) -> Work {
+pub fn xmalloc(args: &Args) -> Work<'static> {
     const BATCH: usize = 256;
     let batches = args.scale(5000);
     Box::new(move || {
@@ -31,7 +31,7 @@ pub fn xmalloc(args: &Args) -> Work {
 }
 
 /// Servers that replace blocks at random and hand their whole set to the next one.
-pub fn larson(args: &Args) -> Work {
+pub fn larson(args: &Args) -> Work<'static> {
     let turns = 20;
     let per_turn = args.scale(30_000);
     Box::new(move || {
@@ -65,7 +65,7 @@ pub fn larson(args: &Args) -> Work {
 
 /// Eight threads on whatever cores there are; one block in eight goes through slots that all
 /// threads share.
-pub fn mixed_eight(args: &Args) -> Work {
+pub fn mixed_eight(args: &Args) -> Work<'static> {
     let per_thread = args.scale(150_000);
     Box::new(move || {
         let sizes = sizes(10, 100.0, 1.3, 16, 16 << 10);
@@ -124,7 +124,7 @@ impl Drop for SharedSlot {
 
 /// Threads that live for 600 blocks and leave half of them to their parent,
 /// who keeps those of the last 32 threads.
-pub fn thread_churn(args: &Args) -> Work {
+pub fn thread_churn(args: &Args) -> Work<'static> {
     let n = args.scale(800);
     Box::new(move || {
         let sizes = sizes(11, 100.0, 1.2, 16, 8192);
