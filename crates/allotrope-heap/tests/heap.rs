@@ -131,6 +131,29 @@ fn a_small_buffer_serves_many_classes() {
 }
 
 #[test]
+fn in_a_small_region_a_block_grows_into_free_pages_only() {
+    let mut bytes = vec![MaybeUninit::uninit(); 128 * 1024];
+    let heap = LocalHeap::new(Buffer::new(&mut bytes));
+    let [first, second] = [(); 2].map(|()| heap.allocate(layout(10_000)).unwrap().cast::<u8>());
+    // SAFETY: both blocks are in use, with these layouts, until they are freed.
+    unsafe {
+        second.write_bytes(2, 10_000);
+        let grown = heap.grow(first, layout(10_000), layout(16_000)).unwrap().cast::<u8>();
+        grown.write_bytes(1, 16_000);
+        assert_ne!(grown, first, "the second block lies behind the first");
+        assert!((0..10_000).all(|at| second.add(at).read() == 2));
+        let shrunk = heap.shrink(grown, layout(16_000), layout(9_000)).unwrap();
+        assert_eq!(shrunk.cast(), grown);
+        let again = heap.grow(grown, layout(9_000), layout(20_000)).unwrap();
+        assert_eq!(again.cast(), grown, "what is behind it is free");
+        assert!((0..9_000).all(|at| grown.add(at).read() == 1));
+        heap.deallocate(grown, layout(20_000));
+        heap.deallocate(second, layout(10_000));
+    }
+    assert_eq!((heap.bytes_used(), heap.check_invariants()), (0, Ok(())));
+}
+
+#[test]
 fn blocks_of_several_kinds_come_back_whole() {
     let heap = LocalHeap::new(OsPages::new());
     let mut map = HashMap::new_in(&heap);
