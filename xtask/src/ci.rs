@@ -1,56 +1,101 @@
-//! `cargo xtask ci`: what a merge depends on, in order, up to the first failure.
+//! `cargo xtask ci`: what a merge depends on, up to the first failure.
+//!
+//! ```text
+//! one lane    lint ─▶ test ─▶ features ─▶ …
+//! the other   cross check ─▶ cross windows ─▶ …
+//! ```
+//!
+//! Steps of different lanes share no target folder, so both lanes run at once: much of a step is one
+//! crate after the other through the compiler, or one test that is slower than the rest, which keeps
+//! one processor busy. What a step prints goes to a file, and to the standard output when it ends.
 
+use std::env;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::{dispatch, shell};
+use crate::shell;
+use crate::workspace::Workspace;
 
-/// The commands with their arguments, the quickest to fail first.
-const STEPS: &[&str] = &[
-    "lint",
-    "test",
-    "features",
-    "versions",
-    "cross check",
-    "loom",
-    "asan",
-    "valgrind",
-    "fuzz all 8",
-    "cross windows",
-    "cross i686",
-    "tsan",
-    "paths",
-    "foreign",
+/// The commands with their arguments, in each lane the quickest to fail first.
+const LANES: [&[&str]; 2] = [
+    &["lint", "test", "features", "versions", "asan", "valgrind", "fuzz all 8", "paths", "foreign"],
+    &["cross check", "loom", "cross windows", "cross i686", "tsan"],
 ];
+
+/// How far both lanes are.
+#[derive(Default)]
+struct Progress {
+    times: Vec<(&'static str, Duration)>,
+    failure: Option<String>,
+}
 
 /// Runs the command.
 pub fn run(arguments: &[String]) -> Result<(), String> {
     shell::no_arguments("ci", arguments)?;
+    let workspace = Workspace::load()?;
+    let folder = workspace.target.join("ci");
+    let ourselves = env::current_exe().map_err(|error| format!("who are we? {error}"))?;
+    fs::create_dir_all(&folder).map_err(|error| format!("cannot make {folder:?}: {error}"))?;
     let start = Instant::now();
-    let mut times = Vec::new();
-    for &step in STEPS {
-        println!("\n== cargo xtask {step} ==\n");
-        let step_start = Instant::now();
-        let mut words = step.split_whitespace().map(str::to_string);
-        let name = words.next().unwrap_or_default();
-        let outcome = dispatch(&name, &words.collect::<Vec<_>>());
-        let time = step_start.elapsed();
-        times.push((step, time));
-        if let Err(error) = outcome {
-            print_times(&times, start);
-            return Err(format!("step `{step}` failed after {}: {error}", in_seconds(time)));
+    let progress = Mutex::new(Progress::default());
+    thread::scope(|threads| {
+        for lane in LANES {
+            threads.spawn(|| run_lane(lane, &ourselves, &folder, &progress));
         }
-        println!("\n{step}: {}", in_seconds(time));
-    }
-    println!("\n== all steps passed ==\n");
-    print_times(&times, start);
-    Ok(())
-}
-
-fn print_times(times: &[(&str, Duration)], start: Instant) {
+    });
+    let Progress { times, failure } =
+        progress.into_inner().unwrap_or_else(|lock| lock.into_inner());
+    println!("\n== {} ==\n", if failure.is_none() { "all steps passed" } else { "failed" });
     for (step, time) in times {
-        println!("{step:<14}{:>8}", in_seconds(*time));
+        println!("{step:<14}{:>8}", in_seconds(time));
     }
     println!("{:<14}{:>8}", "total", in_seconds(start.elapsed()));
+    failure.map_or(Ok(()), Err)
+}
+
+/// Runs the steps of a lane, until one of either lane fails.
+fn run_lane(lane: &[&'static str], ourselves: &Path, folder: &Path, progress: &Mutex<Progress>) {
+    for &step in lane {
+        println!("cargo xtask {step}: begins");
+        let start = Instant::now();
+        let log = folder.join(format!("{}.log", step.replace(' ', "-")));
+        let outcome = run_step(step, ourselves, &log);
+        let time = start.elapsed();
+        let mut progress = progress.lock().unwrap_or_else(|lock| lock.into_inner());
+        progress.times.push((step, time));
+        let said = fs::read(&log).unwrap_or_default();
+        // What fails comes last in the output.
+        if progress.failure.is_none() {
+            println!("\n== cargo xtask {step}: {} ==\n", in_seconds(time));
+            let _ = io::stdout().write_all(&said);
+        }
+        if let Err(error) = outcome {
+            let sentence = format!("step `{step}` failed after {}: {error}", in_seconds(time));
+            progress.failure.get_or_insert(sentence);
+        }
+        if progress.failure.is_some() {
+            return;
+        }
+    }
+}
+
+/// Runs a step, which writes to `log`.
+fn run_step(step: &str, ourselves: &Path, log: &Path) -> Result<(), String> {
+    let cannot_log = |error| format!("cannot write to {log:?}: {error}");
+    let output = File::create(log).map_err(cannot_log)?;
+    let errors = output.try_clone().map_err(cannot_log)?;
+    let mut command = Command::new(ourselves);
+    command.args(step.split_whitespace()).stdin(Stdio::null()).stdout(output).stderr(errors);
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("{status}, see above")),
+        Err(error) => Err(format!("cannot start: {error}")),
+    }
 }
 
 fn in_seconds(time: Duration) -> String {
