@@ -9,11 +9,15 @@
 //! ```
 //!
 //! The fast path is a pop or a push, and a count of frees. Only when so many blocks were freed as the
-//! class's patience allows are those that wait in the list given back to their slabs, but for a few;
-//! then it is known which slabs are empty, and their pages serve whatever comes. The patience grows
-//! where that finds little to do, and shrinks where it does, and with the number of blocks in use: so a
-//! program that frees everything is left with next to nothing, and one that frees and allocates in
-//! turns hardly ever gets here.
+//! class's patience allows is the list looked at: what is in it beyond a number of blocks that are kept
+//! goes back to the slabs; then it is known which slabs are empty, and their pages serve whatever
+//! comes.
+//!
+//! How many are kept is learned: twice as many each time that the list is filled with what was given
+//! to the slabs before, or with as many others, and a quarter less each time that a look finds that nearly all
+//! was freed and little allocated since the last. So a program that fills and empties the same
+//! structure again and again keeps its blocks in the list, and one that frees everything is left with
+//! next to nothing. The patience grows with the number of blocks in use, and where a look finds little.
 //!
 //! # Invariants
 //!
@@ -35,29 +39,51 @@ pub(crate) struct Class {
     pub(crate) free: Option<NonNull<FreeBlock>>,
     pub(crate) slabs: Option<NonNull<Slab>>,
     /// After how many frees more the list is looked at.
-    countdown: u32,
+    countdown: u16,
     /// From how many frees on it was looked at last.
-    patience: u32,
+    patience: u16,
+    /// How many blocks stay in the list when it is looked at.
+    kept: u16,
+    /// How many blocks left the list and were not asked for since.
+    returned: u16,
     pub(crate) total: u32,
     pub(crate) available: u32,
 }
 
-/// After how many frees a list is looked at, at least and at most.
-const LEAST_PATIENCE: u32 = 8;
-/// After how many bytes of frees, if those are fewer: of a program that frees all that it has.
-const LISTED_AT_LAST: usize = 2048;
+/// After how many frees a list is looked at first, and at most.
+const FIRST_PATIENCE: u32 = 128;
 const MOST_PATIENCE: u32 = 16 * 1024;
 
-/// How many blocks stay in the list, at most.
-const KEPT: u32 = 32;
+/// After how many frees a list is looked at, at least; and after how many bytes of them, if those are
+/// fewer: of a program that frees all that it has.
+const LEAST_PATIENCE: u32 = 8;
+const LISTED_AT_LAST: usize = 2048;
+
+/// How many bytes of blocks are kept in a list, at most.
+const MOST_KEPT: usize = 1024 * 1024;
+
+/// How many blocks are kept at least once it was regretted that they were not.
+const LEAST_KEPT: u32 = 32;
 
 /// How many bytes of blocks are linked at once that were never handed out: they share a page.
 const LINKED_AT_ONCE: usize = 4096;
 
+// A power of two, so that a class is found by a shift.
+const _: () = assert!(size_of::<Class>() == if usize::BITS == 64 { 32 } else { 24 });
+
 impl Class {
     /// A class without blocks. All of it is zero, which is quickly made.
     pub(crate) const fn new() -> Self {
-        Self { free: None, slabs: None, countdown: 0, patience: 0, total: 0, available: 0 }
+        Self {
+            free: None,
+            slabs: None,
+            countdown: 0,
+            patience: 0,
+            kept: 0,
+            returned: 0,
+            total: 0,
+            available: 0,
+        }
     }
 
     /// Takes a block out of the list.
@@ -97,7 +123,7 @@ impl Class {
         store: &mut Store<S, P>,
     ) -> Result<NonNull<u8>, AllocError> {
         if self.countdown == 0 {
-            self.set_patience(4 * KEPT);
+            self.set_patience(FIRST_PATIENCE);
         }
         let mut slab = match self.slabs {
             Some(slab) => slab,
@@ -122,6 +148,13 @@ impl Class {
             }
         };
         self.available -= u32::from(count);
+        if self.returned > 0 {
+            // As many blocks need not have left the list.
+            self.returned = self.returned.saturating_sub(count);
+            let most = (MOST_KEPT / class.block_size()) as u32;
+            let kept = (2 * u32::from(self.kept)).max(LEAST_KEPT).min(most);
+            self.kept = kept.min(MOST_PATIENCE) as u16;
+        }
         if in_place.available() == 0 {
             // SAFETY: it is in the list, and valid.
             unsafe { unlist(&mut self.slabs, slab) };
@@ -146,39 +179,37 @@ impl Class {
         core::iter::successors(self.free, |block| unsafe { block.read() }.next)
     }
 
-    /// Gives blocks that wait in the list back to their slabs, all but a few, and slabs that are
-    /// empty back to the store; says how patient to be now.
+    /// Looks at the list: what is more than is kept goes back to the slabs.
     pub(crate) fn relax<S: Source, P: Policy>(
         &mut self,
         class: SizeClass,
         store: &mut Store<S, P>,
     ) {
-        let flushed = self.flush(KEPT, store);
-        let out = self.total - self.available;
-        let patience = if flushed < self.patience / 2 {
+        let (kept, patience) = (u32::from(self.kept), u32::from(self.patience));
+        let (stay, flushed) = self.flush(kept, store);
+        if 2 * (stay + flushed) < patience {
             // The program allocates about as much as it frees.
-            self.patience.saturating_mul(2)
-        } else {
-            out / 8
-        };
+            return self.set_patience(2 * patience);
+        }
+        self.kept = (kept / 4 * 3) as u16;
         let least = LEAST_PATIENCE.min((LISTED_AT_LAST / class.block_size()) as u32);
-        self.set_patience(patience.max(least));
+        let used = self.total - self.available - stay;
+        self.set_patience((used / 8).max(4 * u32::from(self.kept)).max(least));
     }
 
     fn set_patience(&mut self, patience: u32) {
-        self.patience = patience.clamp(1, MOST_PATIENCE);
+        self.patience = patience.clamp(1, MOST_PATIENCE) as u16;
         self.countdown = self.patience;
     }
 
-    /// Gives blocks of the list back to their slabs, all but the first, which are as many as `kept`
-    /// and no more than an eighth of those in use; says how many.
+    /// Gives blocks of the list back to their slabs, all but the first `kept`; says how many stay and
+    /// how many went.
     pub(crate) fn flush<S: Source, P: Policy>(
         &mut self,
         kept: u32,
         store: &mut Store<S, P>,
-    ) -> u32 {
-        let kept = kept.min((self.total - self.available) / 8);
-        let mut next = if kept == 0 { self.free.take() } else { self.cut_list(kept) };
+    ) -> (u32, u32) {
+        let (stay, mut next) = if kept == 0 { (0, self.free.take()) } else { self.cut_list(kept) };
         let mut count = 0;
         while let Some(block) = next {
             // SAFETY: blocks in the list are ours, and start with a link.
@@ -187,14 +218,18 @@ impl Class {
             unsafe { self.give_back(block, store) };
             count += 1;
         }
-        count
+        self.returned = self.returned.saturating_add(count.min(MOST_PATIENCE) as u16);
+        (stay, count)
     }
 
-    /// Cuts the list behind its first blocks, and returns the rest.
-    fn cut_list(&mut self, kept: u32) -> Option<NonNull<FreeBlock>> {
-        let mut last = self.list().take(kept as usize).last()?;
+    /// Cuts the list behind its first `kept` blocks; says how many there are, and returns the rest.
+    fn cut_list(&mut self, kept: u32) -> (u32, Option<NonNull<FreeBlock>>) {
+        let (mut count, mut last) = (0, None);
+        for block in self.list().take(kept as usize) {
+            (count, last) = (count + 1, Some(block));
+        }
         // SAFETY: blocks in the list are ours, and nobody borrows them.
-        unsafe { last.as_mut() }.next.take()
+        (count, last.and_then(|mut last| unsafe { last.as_mut() }.next.take()))
     }
 
     /// Gives a block back to its slab, and the slab to the store if it is empty now and not the only

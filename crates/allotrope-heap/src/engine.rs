@@ -68,16 +68,38 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
         self.log.push(|| Event { kind, address: start.addr().get(), layout, extent });
     }
 
-    /// Allocates a block the given way.
+    /// Allocates a block the way of its layout.
     #[inline(always)]
+    pub(crate) fn allocate(&mut self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
+        match SizeClass::for_layout(layout, P::LARGEST_CLASS) {
+            Some(class) => self.allocate_small(class, layout),
+            None => self.allocate_unclassed(layout),
+        }
+    }
+
+    #[inline(never)]
+    fn allocate_unclassed(&mut self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
+        self.allocate_pages(Way::unclassed::<P>(layout), layout, false)
+    }
+
+    /// Allocates a block the given way.
     pub(crate) fn allocate_by(
         &mut self,
         way: Way,
         layout: Layout,
     ) -> Result<NonNull<[u8]>, AllocError> {
-        let Way::Small(class) = way else {
-            return self.allocate_pages(way, layout, false);
-        };
+        match way {
+            Way::Small(class) => self.allocate_small(class, layout),
+            way => self.allocate_pages(way, layout, false),
+        }
+    }
+
+    #[inline(always)]
+    fn allocate_small(
+        &mut self,
+        class: SizeClass,
+        layout: Layout,
+    ) -> Result<NonNull<[u8]>, AllocError> {
         let block = match self.class_mut(class).pop(class) {
             Some(block) => block,
             None => Self::refill(self, class).ok_or(AllocError)?,
@@ -127,7 +149,6 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
     }
 
     /// Allocates what has no class.
-    #[inline(never)]
     fn allocate_pages(
         &mut self,
         way: Way,
@@ -195,17 +216,51 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
         }
     }
 
-    /// Frees a block that came the given way.
+    /// Frees a block that came the way of its layout.
     ///
     /// # Safety
     ///
     /// As for [`Strategy::deallocate`](allotrope_core::Strategy::deallocate).
     #[inline(always)]
+    pub(crate) unsafe fn deallocate(&mut self, start: NonNull<u8>, layout: Layout) {
+        // SAFETY: as the caller promises.
+        unsafe {
+            match SizeClass::for_layout(layout, P::LARGEST_CLASS) {
+                Some(class) => self.deallocate_small(class, start, layout),
+                None => self.deallocate_unclassed(start, layout),
+            }
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`deallocate`](Self::deallocate).
+    #[inline(never)]
+    unsafe fn deallocate_unclassed(&mut self, start: NonNull<u8>, layout: Layout) {
+        // SAFETY: as the caller promises.
+        unsafe { self.deallocate_pages(Way::unclassed::<P>(layout), start, layout) };
+    }
+
+    /// Frees a block that came the given way.
+    ///
+    /// # Safety
+    ///
+    /// As for [`deallocate`](Self::deallocate).
     pub(crate) unsafe fn deallocate_by(&mut self, way: Way, start: NonNull<u8>, layout: Layout) {
-        let Way::Small(class) = way else {
-            // SAFETY: as the caller promises.
-            return unsafe { self.deallocate_pages(way, start, layout) };
-        };
+        // SAFETY: as the caller promises.
+        unsafe {
+            match way {
+                Way::Small(class) => self.deallocate_small(class, start, layout),
+                way => self.deallocate_pages(way, start, layout),
+            }
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`deallocate`](Self::deallocate), with a block of this class.
+    #[inline(always)]
+    unsafe fn deallocate_small(&mut self, class: SizeClass, start: NonNull<u8>, layout: Layout) {
         self.note(EventKind::Free, start, layout, class.block_size());
         // SAFETY: the block is of this class's slabs, for it came this way, and free now (caller).
         if unsafe { self.class_mut(class).push(start, class) } {
@@ -237,7 +292,6 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
     /// # Safety
     ///
     /// As for [`deallocate_by`](Self::deallocate_by).
-    #[inline(never)]
     unsafe fn deallocate_pages(&mut self, way: Way, start: NonNull<u8>, layout: Layout) {
         let Some(extent @ 1..) = way.extent() else { return };
         self.note(EventKind::Free, start, layout, extent);
@@ -252,13 +306,51 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
         self.give_back();
     }
 
+    /// Makes a block that `old` fits into one for `new`, which is no smaller, the ways of both.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Strategy::grow`](allotrope_core::Strategy::grow).
+    #[inline(always)]
+    pub(crate) unsafe fn grow(
+        &mut self,
+        start: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<[u8]>, AllocError> {
+        let class = |layout| SizeClass::for_layout(layout, P::LARGEST_CLASS);
+        if let (Some(before), Some(after)) = (class(old), class(new))
+            && before == after
+        {
+            let block = NonNull::slice_from_raw_parts(start, after.block_size());
+            self.note_resize((Way::Small(before), Way::Small(after)), start, old, block, new);
+            return Ok(block);
+        }
+        // SAFETY: as the caller promises.
+        unsafe { self.grow_to_other(start, old, new) }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`grow`](Self::grow).
+    #[inline(never)]
+    unsafe fn grow_to_other(
+        &mut self,
+        start: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<[u8]>, AllocError> {
+        // SAFETY: as the caller promises.
+        unsafe { self.grow_slow((Way::of::<P>(old), Way::of::<P>(new)), start, old, new) }
+            .map(|(block, _)| block)
+    }
+
     /// Makes a block that `old` fits into one for `new`, which is no smaller, and says how many bytes
     /// from its start on are not known to be zero.
     ///
     /// # Safety
     ///
     /// As for [`Strategy::grow`](allotrope_core::Strategy::grow), with the ways of both.
-    #[inline(always)]
     pub(crate) unsafe fn grow_by(
         &mut self,
         ways: (Way, Way),
@@ -403,7 +495,7 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
         blocks: &mut [MaybeUninit<NonNull<u8>>],
     ) -> usize {
         for (count, place) in blocks.iter_mut().enumerate() {
-            match self.allocate_by(Way::of::<P>(layout), layout) {
+            match self.allocate(layout) {
                 Ok(block) => place.write(block.cast()),
                 Err(AllocError) => return count,
             };

@@ -231,7 +231,7 @@ impl<S: Source, P: Policy, H: Hook> LocalHeap<S, P, H> {
         self.run(|engine| {
             for &block in blocks {
                 // SAFETY: as the caller promises.
-                unsafe { engine.deallocate_by(Way::of::<P>(layout), block, layout) };
+                unsafe { engine.deallocate(block, layout) };
             }
         });
     }

@@ -23,7 +23,7 @@ unsafe impl<S: Source, P: Policy, H: Hook> Strategy for Engine<S, P, H> {
 
     #[inline(always)]
     fn allocate(&mut self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
-        self.allocate_by(Way::of::<P>(layout), layout)
+        Self::allocate(self, layout)
     }
 
     fn allocate_zeroed(&mut self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
@@ -33,7 +33,7 @@ unsafe impl<S: Source, P: Policy, H: Hook> Strategy for Engine<S, P, H> {
     #[inline(always)]
     unsafe fn deallocate(&mut self, start: NonNull<u8>, layout: Layout) {
         // SAFETY: as the caller promises; the layout says which way the block came.
-        unsafe { self.deallocate_by(Way::of::<P>(layout), start, layout) };
+        unsafe { Self::deallocate(self, start, layout) };
     }
 
     #[inline]
@@ -44,8 +44,7 @@ unsafe impl<S: Source, P: Policy, H: Hook> Strategy for Engine<S, P, H> {
         new: Layout,
     ) -> Result<NonNull<[u8]>, AllocError> {
         // SAFETY: as the caller promises.
-        unsafe { self.grow_by((Way::of::<P>(old), Way::of::<P>(new)), start, old, new) }
-            .map(|(block, _)| block)
+        unsafe { Self::grow(self, start, old, new) }
     }
 
     unsafe fn grow_zeroed(

@@ -26,9 +26,15 @@
 
 use core::alloc::Layout;
 
-/// One of the block sizes.
+/// One of the block sizes. It is an enum so that the compiler knows how many there are.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct SizeClass(u8);
+#[repr(u8)]
+#[rustfmt::skip]
+#[allow(missing_docs, reason = "see the table above")]
+pub enum SizeClass {
+    C0, C1, C2, C3, C4, C5, C6, C7, C8, C9, C10, C11, C12, C13, C14, C15,
+    C16, C17, C18, C19, C20, C21, C22, C23, C24, C25, C26, C27, C28, C29, C30, C31,
+}
 
 impl SizeClass {
     /// How many classes there are.
@@ -41,19 +47,18 @@ impl SizeClass {
     /// is a block size itself. None serves a request of size 0.
     #[inline(always)]
     pub const fn for_layout(layout: Layout, limit: usize) -> Option<Self> {
-        // A layout's size does not overflow when it is rounded to the alignment.
-        let size = (layout.size() + (layout.align() - 1)) & !(layout.align() - 1);
-        // One comparison for both limits: zero wraps around. A limit is at most `LARGEST`.
-        if size.wrapping_sub(1) >= limit || size > Self::LARGEST {
+        // The last byte of the size rounded up to the alignment. Zero wraps around, beyond any limit.
+        let last = layout.size().wrapping_sub(1) | (layout.align() - 1);
+        // A limit is at most `LARGEST`; the second comparison is for the compiler.
+        if last >= limit || last >= Self::LARGEST {
             return None;
         }
-        Some(Self(CLASS_OF[(size + (STEP - 1)) >> STEP_SHIFT]))
+        Some(CLASS_OF[last >> STEP_SHIFT])
     }
 
     /// The class at `index`, which is below [`COUNT`](Self::COUNT).
     pub const fn at(index: usize) -> Self {
-        assert!(index < Self::COUNT);
-        Self(index as u8)
+        ALL[index]
     }
 
     /// The size in bytes of the blocks.
@@ -71,8 +76,7 @@ impl SizeClass {
     /// The position of this class in a table of [`COUNT`](Self::COUNT) entries.
     #[inline(always)]
     pub const fn index(self) -> usize {
-        // The mask changes nothing; it tells the compiler so.
-        self.0 as usize & (Self::COUNT - 1)
+        self as usize
     }
 
     /// Is `size` a block size?
@@ -104,22 +108,31 @@ const BLOCK_SIZES: [u16; SizeClass::COUNT] = {
     sizes
 };
 
-/// The class of each multiple of [`STEP`].
-const CLASS_OF: [u8; SizeClass::LARGEST / STEP + 1] = {
-    let mut classes = [0; SizeClass::LARGEST / STEP + 1];
-    let (mut steps, mut class) = (0, 0);
-    while steps < classes.len() {
-        if steps * STEP > BLOCK_SIZES[class] as usize {
+/// The class of the sizes whose last byte is in each [`STEP`].
+const CLASS_OF: [SizeClass; SizeClass::LARGEST / STEP] = {
+    let mut classes = [SizeClass::C0; SizeClass::LARGEST / STEP];
+    let (mut step, mut class) = (0, 0);
+    while step < classes.len() {
+        if (step + 1) * STEP > BLOCK_SIZES[class] as usize {
             class += 1;
         }
-        classes[steps] = class as u8;
-        steps += 1;
+        classes[step] = ALL[class];
+        step += 1;
     }
     classes
 };
 
+/// All classes, the smallest first.
+#[rustfmt::skip]
+const ALL: [SizeClass; SizeClass::COUNT] = {
+    use SizeClass::*;
+    [
+        C0, C1, C2, C3, C4, C5, C6, C7, C8, C9, C10, C11, C12, C13, C14, C15,
+        C16, C17, C18, C19, C20, C21, C22, C23, C24, C25, C26, C27, C28, C29, C30, C31,
+    ]
+};
+
 const _: () = assert!(BLOCK_SIZES[SizeClass::COUNT - 1] as usize == SizeClass::LARGEST);
-const _: () = assert!(SizeClass::COUNT.is_power_of_two());
 
 #[cfg(test)]
 mod tests {
