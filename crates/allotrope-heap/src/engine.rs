@@ -20,7 +20,7 @@ use allotrope_sync::facade::const_fn;
 use crate::class::Class;
 use crate::entries::Kind;
 use crate::route::{PAGE, Strategy, Way};
-use crate::store::Store;
+use crate::store::{Store, Weight};
 
 /// All of a heap.
 pub(crate) struct Engine<S: Source, P: Policy, H: Hook> {
@@ -79,7 +79,14 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
 
     #[inline(never)]
     fn allocate_unclassed(&mut self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
-        self.allocate_pages(Way::unclassed::<P>(layout), layout, false)
+        match Way::unclassed::<P>(layout) {
+            Way::Medium(extent) => {
+                let (start, _) = self.take_block(extent, layout.align())?;
+                self.note(EventKind::Allocate, start, layout, extent);
+                Ok(NonNull::slice_from_raw_parts(start, extent))
+            }
+            way => self.allocate_pages(way, layout, false),
+        }
     }
 
     /// Allocates a block the given way.
@@ -131,6 +138,7 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
     #[inline(never)]
     #[allow(improper_ctypes_definitions, reason = "called from here alone")]
     extern "C" fn refill(&mut self, class: SizeClass) -> Option<NonNull<u8>> {
+        self.give_back(Weight::Small);
         let Self { classes, store, .. } = self;
         if let Ok(block) = classes[class.index()].refill(class, store) {
             return Some(block);
@@ -173,16 +181,29 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
         Ok(block)
     }
 
+    #[inline(always)]
     fn take_block(
         &mut self,
         extent: usize,
         align: usize,
     ) -> Result<(NonNull<u8>, bool), AllocError> {
-        self.store.take_block(extent, align).or_else(|AllocError| {
-            // Blocks that wait in free lists may keep slabs from being empty.
-            self.flush_all();
-            self.store.take_block(extent, align)
-        })
+        self.give_back(Weight::Pages);
+        match self.store.take_block(extent, align) {
+            Err(AllocError) => self.take_block_at_last(extent, align),
+            taken => taken,
+        }
+    }
+
+    /// Blocks that wait in free lists may keep slabs from being empty.
+    #[cold]
+    #[inline(never)]
+    fn take_block_at_last(
+        &mut self,
+        extent: usize,
+        align: usize,
+    ) -> Result<(NonNull<u8>, bool), AllocError> {
+        self.flush_all();
+        self.store.take_block(extent, align)
     }
 
     /// A large block, its extent, and whether it is zero; if it `is_zeroed`, it is.
@@ -238,7 +259,16 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
     #[inline(never)]
     unsafe fn deallocate_unclassed(&mut self, start: NonNull<u8>, layout: Layout) {
         // SAFETY: as the caller promises.
-        unsafe { self.deallocate_pages(Way::unclassed::<P>(layout), start, layout) };
+        unsafe {
+            match Way::unclassed::<P>(layout) {
+                Way::Medium(extent) => {
+                    self.note(EventKind::Free, start, layout, extent);
+                    self.store.give_block(start, extent);
+                    self.give_back(Weight::Pages);
+                }
+                way => self.deallocate_pages(way, start, layout),
+            }
+        }
     }
 
     /// Frees a block that came the given way.
@@ -275,16 +305,22 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
     extern "C" fn relax(&mut self, class: SizeClass) {
         let Self { classes, store, .. } = self;
         classes[class.index()].relax(class, store);
-        self.give_back();
+        self.give_back(Weight::Small);
     }
 
     /// Gives back what is behind free pages, if it is time to.
     #[inline(always)]
-    fn give_back(&mut self) {
-        if self.store.has_fallen() {
-            self.flush_all();
-            self.store.discard_free();
+    fn give_back(&mut self, weight: Weight) {
+        if self.store.has_fallen(weight) {
+            self.give_back_pages();
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn give_back_pages(&mut self) {
+        self.flush_all();
+        self.store.discard_free();
     }
 
     /// Frees what has no class.
@@ -303,7 +339,7 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
             }
             self.store.give_block(start, extent);
         }
-        self.give_back();
+        self.give_back(Weight::Pages);
     }
 
     /// Makes a block that `old` fits into one for `new`, which is no smaller, the ways of both.

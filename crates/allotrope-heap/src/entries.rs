@@ -20,8 +20,8 @@ pub(crate) struct Entries(NonNull<[u32; 4]>);
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(u32)]
 pub(crate) enum Kind {
-    /// Nothing: it waits to be joined with its neighbours.
-    Parked = 0x5041_524b,
+    /// Nothing any more.
+    Nothing = 0x4652_4545,
     Slab = 0x534c_4142,
     Block = 0x424c_4f43,
 }

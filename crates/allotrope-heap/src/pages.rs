@@ -276,22 +276,34 @@ impl Pages {
         Some((found.start, self.mark_dirty(found.start, count)))
     }
 
-    /// Gives a run back, and says how many pages it had.
+    /// How many pages the slab has that starts at this page.
     ///
     /// # Safety
     ///
-    /// A run in use starts at this page, and nobody needs what is in it.
-    pub(crate) unsafe fn give_back(&mut self, first: u32) -> u32 {
+    /// One does.
+    pub(crate) unsafe fn pages_of_slab(&self, first: u32) -> u32 {
         // SAFETY: the run was noted when it was taken (invariant 1).
-        let (count, kind) = unsafe { self.entries.used(first) };
-        debug_assert!(kind != Kind::Parked as u32, "pages are given back twice");
-        // SAFETY: as above. It may be parked, and looks like a run in use then.
-        unsafe { self.entries.note_used(first, count, Kind::Parked) };
+        unsafe { self.entries.used(first) }.0
+    }
+
+    /// Gives a run of `count` pages back.
+    ///
+    /// # Safety
+    ///
+    /// Such a run, in use, starts at this page, and nobody needs what is in it.
+    pub(crate) unsafe fn give_back(&mut self, first: u32, count: u32) {
+        if cfg!(debug_assertions) {
+            // SAFETY: the run was noted when it was taken (invariant 1).
+            let (noted, kind) = unsafe { self.entries.used(first) };
+            debug_assert!(kind != Kind::Nothing as u32, "pages are given back twice");
+            debug_assert_eq!(noted, count, "a layout that does not fit");
+            // SAFETY: it is in use until it is freed below.
+            unsafe { self.entries.note_used(first, count, Kind::Nothing) };
+        }
         poison::poison(self.address(first), count as usize * PAGE);
         self.used -= count;
         // SAFETY: the pages are in range, and ours to give (caller).
         unsafe { self.space.free(first, Run { start: first, size: count }) };
-        count
     }
 
     /// Makes a run of `old` pages one of `new`, in place, if it can.
@@ -313,10 +325,7 @@ impl Pages {
             poison::poison(self.address(rest.start), rest.size as usize * PAGE);
             self.used -= rest.size;
             // SAFETY: the rest of the block is ours to give (caller).
-            unsafe {
-                self.entries.note_used(rest.start, rest.size, Kind::Parked);
-                self.space.free(rest.start, rest);
-            }
+            unsafe { self.space.free(rest.start, rest) };
         }
         // SAFETY: the block has so many pages now.
         unsafe { self.entries.note_used(first, new, Kind::Block) };
@@ -393,7 +402,7 @@ impl Pages {
 
     /// All runs of pages in address order: where each starts, its length, and what is there.
     pub(crate) fn runs(&self) -> impl Iterator<Item = (u32, u32, Option<Kind>)> {
-        let mut free = self.space.free_blocks();
+        let mut free = self.space.free_runs();
         let mut next_free = free.next();
         let mut page = 0;
         core::iter::from_fn(move || {
@@ -409,12 +418,8 @@ impl Pages {
             // SAFETY: what is not free was noted when it was taken (invariant 1).
             let (count, kind) = unsafe { self.entries.used(page) };
             page += count.max(1);
-            let kind = match kind {
-                kind if kind == Kind::Slab as u32 => Some(Kind::Slab),
-                kind if kind == Kind::Block as u32 => Some(Kind::Block),
-                _ => None,
-            };
-            Some((start, count, kind))
+            let is_slab = kind == Kind::Slab as u32;
+            Some((start, count, Some(if is_slab { Kind::Slab } else { Kind::Block })))
         })
     }
 
@@ -438,7 +443,24 @@ impl Pages {
     }
 
     /// Notes that pages are written to, and says whether none of them was dirty.
+    #[inline]
     fn mark_dirty(&mut self, first: u32, count: u32) -> bool {
+        let shift = first % 64;
+        if shift + count <= 64 {
+            let mask = (u64::MAX >> (64 - count)) << shift;
+            // SAFETY: the word is one of the bitmap's.
+            unsafe {
+                let word = self.dirty.add((first / 64) as usize);
+                let old = word.read();
+                word.write(old | mask);
+                return old & mask == 0;
+            }
+        }
+        self.mark_many_dirty(first, count)
+    }
+
+    #[inline(never)]
+    fn mark_many_dirty(&mut self, first: u32, count: u32) -> bool {
         let mut was = 0;
         self.each_word(first, count, |word, mask| {
             // SAFETY: the word is one of the bitmap's.

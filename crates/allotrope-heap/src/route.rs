@@ -96,15 +96,13 @@ impl Way {
     }
 
     /// The way of a layout that no class serves.
+    #[inline(always)]
     pub(crate) const fn unclassed<P: Policy>(layout: Layout) -> Self {
-        match Self::by(Strategy::Extents, layout) {
-            Self::Large(extent)
-                if extent <= P::LARGEST_MEDIUM && layout.align() <= P::LARGEST_MEDIUM =>
-            {
-                Self::Medium(extent)
-            }
-            way => way,
+        let size = layout.size();
+        if size.wrapping_sub(1) < P::LARGEST_MEDIUM && layout.align() <= P::LARGEST_MEDIUM {
+            return Self::Medium((size + PAGE - 1) & !(PAGE - 1));
         }
+        Self::by(Strategy::Extents, layout)
     }
 
     /// The way of a layout by a strategy that somebody chose.

@@ -8,11 +8,13 @@
 //!
 //! # Giving back
 //!
-//! What is behind free pages goes back to the source when what is in use has fallen below half of
-//! what it was at most since the last time (its recent peak). So a program that holds about as much
-//! all the time never gives back what it needs again at once, and one that has freed everything
-//! holds next to nothing. This is found out where pages are freed, which is no fast path; there is
-//! no timer and no thread.
+//! What is behind free pages goes back to the source when what is in use has fallen below a quarter of
+//! what it was at most since the last time (its recent peak), and stays there for a while: for some
+//! tens of requests that concern pages, or a few of those of small blocks that leave the fast path. So
+//! a program that holds about as much all the time never gives back what it needs again at once, nor
+//! does one that frees all and begins anew; and one that has freed everything and goes on holds next
+//! to nothing. This is found out where pages are taken and freed, which is no fast path; there is no
+//! timer and no thread.
 //!
 //! # Invariants
 //!
@@ -41,6 +43,8 @@ pub(crate) struct Store<S: Source, P> {
     used: usize,
     /// The most that `used` was since pages were given back.
     peak: usize,
+    /// For how long it is far below that: see [`Weight`].
+    waited: u32,
     /// How many bytes of pages are in blocks, not in slabs.
     pub(crate) in_blocks: usize,
     /// How many bytes may be held, at most.
@@ -56,6 +60,18 @@ pub(crate) enum Place {
     Pocket(u32),
     Pages(NonNull<Pages>, u32),
 }
+
+/// What a request stands for.
+#[derive(Clone, Copy)]
+pub(crate) enum Weight {
+    /// For itself.
+    Pages = 1,
+    /// For a hundred or so of small blocks.
+    Small = 8,
+}
+
+/// How much weight there is to be in a row.
+const WAIT: u32 = 64;
 
 /// Less than this is not worth giving back.
 const LEAST_PEAK: usize = 128 * 1024;
@@ -96,6 +112,7 @@ impl<S: Source, P: Policy> Store<S, P> {
             large,
             used: 0,
             peak: 0,
+            waited: 0,
             in_blocks: 0,
             limit: usize::MAX,
             is_open: false,
@@ -175,7 +192,7 @@ impl<S: Source, P: Policy> Store<S, P> {
         if let Some(slab) = take(self, count) {
             return Ok(slab);
         }
-        let added = self.add_pages(count, align);
+        let added = self.add_pages(count, align, Kind::Slab);
         let slab = if added.is_ok() { take(self, count) } else { None };
         slab.or_else(|| take(self, 1)).ok_or(AllocError)
     }
@@ -189,19 +206,54 @@ impl<S: Source, P: Policy> Store<S, P> {
         // SAFETY: the slab is valid until its pages are given back; its run starts with its blocks.
         let start = unsafe { slab.as_ref() }.start;
         // SAFETY: as the caller promises.
-        unsafe { self.give_run(start) };
+        unsafe {
+            match self.place_of(start) {
+                Some(Place::Pages(pages, page)) => {
+                    let count = pages.as_ref().pages_of_slab(page);
+                    self.give_run(Place::Pages(pages, page), count, start);
+                }
+                Some(place) => self.give_run(place, 0, start),
+                None => debug_assert!(false, "a slab that is not from here"),
+            }
+        }
     }
 
     /// Takes a run of pages for a block; true if it reads as zero.
+    #[inline]
     pub(crate) fn take_block(
+        &mut self,
+        extent: usize,
+        align: usize,
+    ) -> Result<(NonNull<u8>, bool), AllocError> {
+        // Nearly always the newest region has one.
+        if align <= PAGE
+            && let Some(mut newest) = self.pages
+            // SAFETY: heads in the list are ours and initialized, and nobody else borrows them.
+            && let pages = unsafe { newest.as_mut() }
+            && let Some((page, is_zero)) = pages.take((extent / PAGE) as u32, align, Kind::Block)
+        {
+            let start = pages.address(page);
+            self.count_used(extent);
+            self.in_blocks += extent;
+            return Ok((start, is_zero));
+        }
+        self.take_block_slow(extent, align)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn take_block_slow(
         &mut self,
         extent: usize,
         align: usize,
     ) -> Result<(NonNull<u8>, bool), AllocError> {
         let count = u32::try_from(extent / PAGE).map_err(|_| AllocError)?;
         let take = |store: &mut Self, is_last: bool| {
-            let pocket = store.pocket.as_mut();
-            if let Some(start) = pocket.and_then(|pocket| pocket.take(extent, align)) {
+            // Where there are other pages, the pocket is for small blocks.
+            if !S::RESERVES_AHEAD
+                && let Some(pocket) = &mut store.pocket
+                && let Some(start) = pocket.take(extent, align)
+            {
                 return Some((start, false));
             }
             let found = store.regions_mut().find_map(|pages| {
@@ -217,7 +269,7 @@ impl<S: Source, P: Policy> Store<S, P> {
         };
         let mut block = take(self, false);
         if block.is_none() {
-            let added = self.add_pages(count, align);
+            let added = self.add_pages(count, align, Kind::Block);
             block = if added.is_ok() { take(self, false) } else { None };
         }
         let block = block.or_else(|| take(self, true)).ok_or(AllocError)?;
@@ -230,31 +282,37 @@ impl<S: Source, P: Policy> Store<S, P> {
     /// # Safety
     ///
     /// As for `give_run`; the block has this extent.
+    #[inline]
     pub(crate) unsafe fn give_block(&mut self, start: NonNull<u8>, extent: usize) {
+        let Some(place) = self.place_of(start) else {
+            debug_assert!(false, "a block that is not from here");
+            return;
+        };
         self.in_blocks -= extent;
         // SAFETY: as the caller promises.
-        unsafe { self.give_run(start) };
+        unsafe { self.give_run(place, (extent / PAGE) as u32, start) };
     }
 
     /// Gives a run of pages back.
     ///
     /// # Safety
     ///
-    /// A run that was taken starts here, and nobody needs what is in it.
-    unsafe fn give_run(&mut self, start: NonNull<u8>) {
+    /// A run that was taken, of `count` pages unless it is the pocket's, starts here, and nobody needs
+    /// what is in it.
+    #[inline]
+    unsafe fn give_run(&mut self, place: Place, count: u32, start: NonNull<u8>) {
         // SAFETY: as the caller promises.
         unsafe {
-            match self.place_of(start) {
-                Some(Place::Pages(mut pages, page)) => {
-                    let count = pages.as_mut().give_back(page);
+            match place {
+                Place::Pages(mut pages, page) => {
+                    pages.as_mut().give_back(page, count);
                     self.used -= count as usize * PAGE;
                 }
-                Some(Place::Pocket(_)) => {
+                Place::Pocket(_) => {
                     if let Some(pocket) = &mut self.pocket {
                         pocket.give_back(start);
                     }
                 }
-                None => debug_assert!(false, "a block that is not from here"),
             }
         }
     }
@@ -302,16 +360,22 @@ impl<S: Source, P: Policy> Store<S, P> {
         }
     }
 
-    /// Has what is in use fallen so far that pages should be given back?
+    /// Has what is in use fallen so far, and for so long, that pages should be given back? To be asked
+    /// with every request that leaves the fast path.
     #[inline(always)]
-    pub(crate) const fn has_fallen(&self) -> bool {
-        self.used < self.peak / 2 && self.peak >= LEAST_PEAK
+    pub(crate) const fn has_fallen(&mut self, weight: Weight) -> bool {
+        if self.used >= self.peak / 4 {
+            self.waited = 0;
+            return false;
+        }
+        self.waited += weight as u32;
+        self.waited >= WAIT && self.peak >= LEAST_PEAK
     }
 
     /// Gives back what is behind free pages.
     #[cold]
     pub(crate) fn discard_free(&mut self) {
-        self.peak = self.used;
+        (self.peak, self.waited) = (self.used, 0);
         for mut pages in self.regions() {
             // SAFETY: heads in the list are ours and initialized, and nobody else borrows them.
             unsafe { pages.as_mut() }.discard_free(&self.source);
@@ -320,15 +384,15 @@ impl<S: Source, P: Policy> Store<S, P> {
 
     /// Gets pages from the source, with room for a run of `count` at a multiple of `align`.
     #[cold]
-    fn add_pages(&mut self, count: u32, align: usize) -> Result<(), AllocError> {
+    fn add_pages(&mut self, count: u32, align: usize, kind: Kind) -> Result<(), AllocError> {
         if !self.is_open {
             self.is_open = self.open().is_ok();
-            if self.is_open && S::RESERVES_AHEAD && count as usize * PAGE <= POCKET_SIZE / 4 {
+            if self.is_open && S::RESERVES_AHEAD && kind == Kind::Slab {
                 return Ok(());
             }
             if self.pages.is_some() {
                 // A buffer of some size; what is in it has yet to be added.
-                return self.add_pages(count, align);
+                return self.add_pages(count, align, kind);
             }
             if self.pocket.is_some() && !S::RESERVES_AHEAD {
                 return Ok(());
