@@ -160,6 +160,17 @@ pub unsafe trait Source {
         Contents::Unknown
     }
 
+    /// Hears that all of `range` will be used soon, so that larger pages may serve it. What is there
+    /// stays.
+    ///
+    /// # Safety
+    ///
+    /// As for [`commit`](Self::commit).
+    #[doc(hidden)]
+    unsafe fn expect_use(&self, region: &Region, range: Range<usize>) {
+        let _ = (region, range);
+    }
+
     /// Lends a region of `size` bytes, all of it committed, that
     /// [`release_or_keep`](Self::release_or_keep) has kept, if there is one.
     ///

@@ -60,6 +60,10 @@ struct Record {
 /// Large blocks are multiples of this size: of pages, on most machines.
 const UNIT: usize = 4096;
 
+/// From this size on a block that grows asks for large pages: then those that are only begun cost
+/// little, and what is saved are hundreds of faults for each.
+const HUGE: usize = 4 * 1024 * 1024;
+
 impl Large {
     const_fn! {
         /// No blocks yet.
@@ -203,6 +207,11 @@ impl Large {
             // SAFETY: the block lies as far behind the region's start as before.
             let start = unsafe { record.region.start().add(offset) };
             let (is_zero, now) = (record.tail == Contents::Zero, record.held);
+            if is_grown && before < HUGE && extent >= HUGE {
+                // It will grow further; what it has now stays when the system extends it.
+                // SAFETY: the block lies in the region.
+                unsafe { source.expect_use(&record.region, offset..offset + extent) };
+            }
             entry.put_back(start.addr().get(), record);
             if is_grown {
                 self.bytes_used.fetch_add(extent - before, Ordering::Relaxed);

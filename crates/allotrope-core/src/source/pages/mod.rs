@@ -69,6 +69,15 @@ unsafe trait Platform {
         unsafe { Self::decommit(start, size) }
     }
 
+    /// Prefers large pages for a range from now on, if there are any.
+    ///
+    /// # Safety
+    ///
+    /// As for `commit`.
+    unsafe fn prefer_large_pages(start: NonNull<u8>, size: usize) {
+        let _ = (start, size);
+    }
+
     /// Gives back address space and memory.
     ///
     /// # Safety
@@ -214,6 +223,14 @@ unsafe impl Source for OsPages {
     unsafe fn discard(&self, region: &Region, range: Range<usize>) -> Contents {
         // SAFETY: the pages lie in the range, which is committed, and which nobody needs (caller).
         of_whole_pages(region, range, |start, size| unsafe { Native::discard(start, size) })
+    }
+
+    unsafe fn expect_use(&self, region: &Region, range: Range<usize>) {
+        let (start, size) = pages(region, range, Rounding::Inward);
+        if size > 0 {
+            // SAFETY: the pages lie in the region, which is on loan (caller).
+            unsafe { Native::prefer_large_pages(start, size) };
+        }
     }
 
     unsafe fn release(&self, region: Region) {

@@ -70,6 +70,11 @@ unsafe impl Platform for Native {
         unsafe { system::discard(start.as_ptr().cast(), size) }
     }
 
+    unsafe fn prefer_large_pages(start: NonNull<u8>, size: usize) {
+        // SAFETY: the range is ours (caller).
+        unsafe { system::prefer_large_pages(start.as_ptr().cast(), size) };
+    }
+
     unsafe fn release(start: NonNull<u8>, size: usize) {
         // SAFETY: the range is a whole mapping of ours that nobody uses (caller).
         let result = unsafe { libc::munmap(start.as_ptr().cast(), size) };

@@ -21,3 +21,10 @@ pub(super) unsafe fn discard(start: *mut libc::c_void, size: usize) -> Contents 
     // The kernel puts the old pages back when it refuses the new ones.
     if result == libc::MAP_FAILED { Contents::Unknown } else { Contents::Zero }
 }
+
+/// Large pages are the system's own affair.
+///
+/// # Safety
+///
+/// The range is whole pages of a mapping of ours.
+pub(super) unsafe fn prefer_large_pages(_: *mut libc::c_void, _: usize) {}

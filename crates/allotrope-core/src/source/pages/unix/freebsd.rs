@@ -19,3 +19,10 @@ pub(super) unsafe fn discard(start: *mut libc::c_void, size: usize) -> Contents 
     unsafe { libc::madvise(start, size, libc::MADV_FREE) };
     Contents::Unknown
 }
+
+/// Large pages are the system's own affair.
+///
+/// # Safety
+///
+/// The range is whole pages of a mapping of ours.
+pub(super) unsafe fn prefer_large_pages(_: *mut libc::c_void, _: usize) {}

@@ -16,3 +16,13 @@ pub(super) unsafe fn discard(start: *mut libc::c_void, size: usize) -> Contents 
     // Locked pages are refused; they keep what they hold.
     if result == 0 { Contents::Zero } else { Contents::Unknown }
 }
+
+/// Prefers huge pages for a range, where the system lets programs ask for them.
+///
+/// # Safety
+///
+/// The range is whole pages of a mapping of ours.
+pub(super) unsafe fn prefer_large_pages(start: *mut libc::c_void, size: usize) {
+    // SAFETY: as the caller promises; what is there stays. That there are none is no error.
+    unsafe { libc::madvise(start, size, libc::MADV_HUGEPAGE) };
+}
