@@ -50,15 +50,21 @@ const BYTES: usize = 64 << 10;
 #[repr(align(4096))]
 struct Bytes([MaybeUninit<u8>; BYTES]);
 
-/// Writes to one block of every size.
+/// Writes to one block of every size, each by a call of its own, as values of ten types would.
 #[inline(always)]
 fn use_blocks<B: Blocks>(mut allocate: impl FnMut(Layout) -> Option<NonNull<u8>>) {
-    for size in B::SIZES {
-        let layout = Layout::from_size_align(size, 8).expect("a layout");
-        let block = black_box(allocate(layout).expect("a block"));
-        // SAFETY: the block is `size` bytes long, and nobody else's.
-        unsafe { block.write(1) };
+    macro_rules! each {
+        ($($index:literal)*) => { $(use_block(B::SIZES[$index], &mut allocate);)* };
     }
+    each!(0 1 2 3 4 5 6 7 8 9);
+}
+
+#[inline(always)]
+fn use_block(size: usize, allocate: &mut impl FnMut(Layout) -> Option<NonNull<u8>>) {
+    let layout = Layout::from_size_align(size, 8).expect("a layout");
+    let block = black_box(allocate(layout).expect("a block"));
+    // SAFETY: the block is `size` bytes long, and nobody else's.
+    unsafe { block.write(1) };
 }
 
 #[inline(always)]
