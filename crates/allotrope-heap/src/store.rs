@@ -390,7 +390,7 @@ impl<S: Source, P: Policy> Store<S, P> {
             if self.is_open && S::RESERVES_AHEAD && kind == Kind::Slab {
                 return Ok(());
             }
-            if self.pages.is_some() {
+            if self.is_open && self.pages.is_some() {
                 // A buffer of some size; what is in it has yet to be added.
                 return self.add_pages(count, align, kind);
             }
