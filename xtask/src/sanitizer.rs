@@ -29,9 +29,10 @@ pub fn options(variable: &str) -> String {
 /// many times as long as without a sanitizer, and `test` makes all of them.
 const STEPS: &str = "2000";
 
-/// Makes the random scripts that `command` runs short, unless the environment says otherwise.
+/// Makes the random scripts that `command` runs short, and the sweeps samples, unless the environment
+/// says how long the scripts are.
 pub fn limit_steps(command: &mut Command) {
     if env::var_os("ALLOTROPE_STEPS").is_none() {
-        command.env("ALLOTROPE_STEPS", STEPS);
+        command.env("ALLOTROPE_STEPS", STEPS).env("ALLOTROPE_SAMPLED", "1");
     }
 }

@@ -230,7 +230,8 @@ impl<S: Source, P: Policy> Store<S, P> {
             && let Some(mut newest) = self.pages
             // SAFETY: heads in the list are ours and initialized, and nobody else borrows them.
             && let pages = unsafe { newest.as_mut() }
-            && let Some((page, is_zero)) = pages.take((extent / PAGE) as u32, align, Kind::Block)
+            && let Ok(count) = u32::try_from(extent / PAGE)
+            && let Some((page, is_zero)) = pages.take(count, align, Kind::Block)
         {
             let start = pages.address(page);
             self.count_used(extent);

@@ -170,17 +170,30 @@ fn an_upstream_may_use_the_arena_that_it_supplies() {
         }
     }
 
-    let meddle = std::cell::Cell::new(None);
-    // Leaked, for the closure borrows the arena that borrows the cell.
-    let meddle: &'static std::cell::Cell<Option<&'static dyn Fn()>> = Box::leak(Box::new(meddle));
-    let arena = Box::leak(Box::new(Arena::with_source(Upstream::new(Meddler(meddle)))));
-    let arena: &'static Arena<_> = arena;
-    let work: &'static dyn Fn() = Box::leak(Box::new(move || {
-        assert_eq!(*arena.alloc_slice_fill_with(300, |n| n).last().unwrap(), 299);
+    type Meddle = std::cell::Cell<Option<&'static dyn Fn()>>;
+    let meddle = Box::into_raw(Box::new(Meddle::new(None)));
+    // SAFETY: it is freed at the end, after all that borrows it. So are the arena and the closure,
+    // which borrow each other by way of the cell.
+    let in_place = unsafe { &*meddle };
+    let arena = Box::into_raw(Box::new(Arena::with_source(Upstream::new(Meddler(in_place)))));
+    // SAFETY: as above.
+    let arena_in_place = unsafe { &*arena };
+    let work: *mut dyn Fn() = Box::into_raw(Box::new(move || {
+        assert_eq!(*arena_in_place.alloc_slice_fill_with(300, |n| n).last().unwrap(), 299);
     }));
-    meddle.set(Some(work));
-    let values: Vec<&mut [u64; 20]> = (0..2000).map(|n| arena.alloc([n; 20])).collect();
+    // SAFETY: as above.
+    in_place.set(Some(unsafe { &*work }));
+    let mut values: Vec<&mut [u64; 20]> = Vec::new();
+    values.extend((0..2000).map(|n| arena_in_place.alloc([n; 20])));
     assert!(values.iter().enumerate().all(|(n, value)| value.iter().all(|word| *word == n as u64)));
+    drop(values);
+    // SAFETY: each was made by a box, and nobody uses them any more; the arena's source uses the
+    // cell when it is dropped, and finds no closure there.
+    unsafe {
+        (*meddle).set(None);
+        drop((Box::from_raw(work), Box::from_raw(arena)));
+        drop(Box::from_raw(meddle));
+    }
 }
 
 #[test]

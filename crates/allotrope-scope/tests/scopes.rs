@@ -102,25 +102,25 @@ fn a_drop_that_panics_keeps_no_other_from_running() {
 
 #[test]
 fn an_arena_drops_what_it_keeps_when_it_is_reset_or_goes() {
-    let log: &'static RefCell<Vec<u32>> = Box::leak(Box::default());
+    let log = RefCell::new(Vec::new());
     let mut arena = Arena::new();
     arena.scope(|scope| {
-        scope.keep(Noted(1, log));
+        scope.keep(Noted(1, &log));
     });
-    let arena_log: &'static std::sync::Mutex<Vec<u32>> = Box::leak(Box::default());
-    struct Sent(u32, &'static std::sync::Mutex<Vec<u32>>);
+    static ARENA_LOG: std::sync::Mutex<Vec<u32>> = std::sync::Mutex::new(Vec::new());
+    struct Sent(u32);
     impl Drop for Sent {
         fn drop(&mut self) {
-            self.1.lock().unwrap().push(self.0);
+            ARENA_LOG.lock().unwrap().push(self.0);
         }
     }
-    arena.keep(Sent(2, arena_log));
-    arena.keep(Sent(3, arena_log));
+    arena.keep(Sent(2));
+    arena.keep(Sent(3));
     arena.reset();
-    assert_eq!(*arena_log.lock().unwrap(), [3, 2]);
-    arena.keep(Sent(4, arena_log));
+    assert_eq!(*ARENA_LOG.lock().unwrap(), [3, 2]);
+    arena.keep(Sent(4));
     std::thread::spawn(move || drop(arena)).join().unwrap();
-    assert_eq!(*arena_log.lock().unwrap(), [3, 2, 4]);
+    assert_eq!(*ARENA_LOG.lock().unwrap(), [3, 2, 4]);
     assert_eq!(*log.borrow(), [1]);
 }
 

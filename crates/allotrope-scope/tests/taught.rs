@@ -141,7 +141,10 @@ unsafe impl Allocator for MakesMark {
 
 #[test]
 fn a_mark_that_the_source_makes_meanwhile_does_not_dangle() {
-    let upstream: &'static MakesMark = Box::leak(Box::default());
+    let upstream: *mut MakesMark = Box::into_raw(Box::default());
+    let owner = upstream;
+    // SAFETY: it is freed at the end, after the arena over it.
+    let upstream: &'static MakesMark = unsafe { &*upstream };
     let arena = Rc::new(Arena::with_source(Upstream::new(upstream)));
     *upstream.arena.borrow_mut() = Rc::downgrade(&arena);
     let outer = arena.begin_scope();
@@ -150,6 +153,9 @@ fn a_mark_that_the_source_makes_meanwhile_does_not_dangle() {
     assert_eq!(arena.end_scope(outer), Ok(()));
     arena.alloc([0x4141_4141_4141_4141_u64; 40]);
     assert_eq!(arena.end_scope(inner), Err(MarkError::NotOpen));
+    drop(arena);
+    // SAFETY: a box made it, and nobody uses it any more.
+    drop(unsafe { Box::from_raw(owner) });
 }
 
 #[test]
