@@ -10,7 +10,7 @@ use allotrope_core::{Hook, Policy, Source};
 
 use crate::engine::Engine;
 use crate::entries::Kind;
-use crate::route::Route;
+use crate::route::{PAGE, Route};
 use crate::slab::{FreeBlock, Slab};
 
 /// A block in use; by [`LocalHeap::copy_blocks`](crate::LocalHeap::copy_blocks).
@@ -79,6 +79,20 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
             });
         }
         count
+    }
+
+    /// The blocks that are runs of pages: where each starts, and its extent.
+    pub(crate) fn page_blocks(&self) -> impl Iterator<Item = (NonNull<u8>, usize)> {
+        let in_pages = self.store.regions().flat_map(|pages| {
+            // SAFETY: heads in the list are ours, initialized, and borrowed with the store.
+            let pages = unsafe { &*pages.as_ptr() };
+            let blocks = pages.runs().filter(|run| run.2 == Some(Kind::Block));
+            blocks.map(|(page, count, _)| (pages.address(page), count as usize * PAGE))
+        });
+        let in_pocket = self.store.pocket().into_iter().flat_map(|pocket| {
+            pocket.runs().filter(|run| !run.is_slab).map(|run| (run.start, run.size))
+        });
+        in_pages.chain(in_pocket)
     }
 
     /// Visits all slabs.

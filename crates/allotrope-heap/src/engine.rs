@@ -18,8 +18,7 @@ use allotrope_core::{AllocError, Delivery, Event, EventKind, Hook, NoHook, Polic
 use allotrope_sync::facade::const_fn;
 
 use crate::class::Class;
-use crate::entries::Kind;
-use crate::route::{PAGE, Strategy, Way};
+use crate::route::{Strategy, Way};
 use crate::store::{Store, Weight};
 
 /// All of a heap.
@@ -546,20 +545,6 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
             None => Way::of::<P>(layout),
             Some(strategy) => Way::by(strategy, layout),
         }
-    }
-
-    /// The blocks that are runs of pages: where each starts, and its extent.
-    pub(crate) fn page_blocks(&self) -> impl Iterator<Item = (NonNull<u8>, usize)> {
-        let in_pages = self.store.regions().flat_map(|pages| {
-            // SAFETY: heads in the list are ours, initialized, and borrowed with the store.
-            let pages = unsafe { &*pages.as_ptr() };
-            let blocks = pages.runs().filter(|run| run.2 == Some(Kind::Block));
-            blocks.map(|(page, count, _)| (pages.address(page), count as usize * PAGE))
-        });
-        let in_pocket = self.store.pocket().into_iter().flat_map(|pocket| {
-            pocket.runs().filter(|run| !run.is_slab).map(|run| (run.start, run.size))
-        });
-        in_pages.chain(in_pocket)
     }
 
     /// The classes, each with what it has.

@@ -21,15 +21,17 @@
 //! 1. A large block is in `large`, or it is a run of pages where the source had no region for it.
 //! 2. `used` is how many bytes of pages are in use, those of the pocket apart.
 
+mod more;
+
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
 use allotrope_core::parts::{Large, SizeClass, release_clean};
-use allotrope_core::{AllocError, Policy, Region, Source, poison};
+use allotrope_core::{AllocError, Policy, Source, poison};
 
 use crate::entries::Kind;
-use crate::pages::{PAGE_COST, Pages, region_size};
-use crate::pocket::{LEAST_PAGES_REGION, POCKET_SIZE, Pocket, commit_all};
+use crate::pages::Pages;
+use crate::pocket::Pocket;
 use crate::route::PAGE;
 use crate::slab::Slab;
 
@@ -383,120 +385,8 @@ impl<S: Source, P: Policy> Store<S, P> {
         }
     }
 
-    /// Gets pages from the source, with room for a run of `count` at a multiple of `align`.
-    #[cold]
-    fn add_pages(&mut self, count: u32, align: usize, kind: Kind) -> Result<(), AllocError> {
-        if !self.is_open {
-            self.is_open = self.open().is_ok();
-            if self.is_open && S::RESERVES_AHEAD && kind == Kind::Slab {
-                return Ok(());
-            }
-            if self.is_open && self.pages.is_some() {
-                // A buffer of some size; what is in it has yet to be added.
-                return self.add_pages(count, align, kind);
-            }
-            if self.pocket.is_some() && !S::RESERVES_AHEAD {
-                return Ok(());
-            }
-        }
-        let padding = u32::try_from(align.div_ceil(PAGE)).map_err(|_| AllocError)? - 1;
-        let least = count.checked_add(padding).ok_or(AllocError)?;
-        let growth = P::GROWTH_SIZE.max(self.bytes_committed() / 4) / PAGE;
-        let growth = u32::try_from(growth).unwrap_or(u32::MAX / 2).max(least);
-        let held = self.bytes_committed() + self.large.bytes_held() + size_of::<Pages>();
-        let room = self.limit.saturating_sub(held) / PAGE_COST;
-        let room = u32::try_from(room).unwrap_or(u32::MAX);
-        if room < least {
-            return Err(AllocError);
-        }
-        for mut pages in self.regions() {
-            // SAFETY: heads in the list are ours and initialized, and nobody else borrows them.
-            let pages = unsafe { pages.as_mut() };
-            let addable = pages.addable();
-            if addable >= least
-                && (pages.extend(&self.source, growth.min(addable).min(room))
-                    || pages.extend(&self.source, least))
-            {
-                return Ok(());
-            }
-            // What is free at the end may be enough with a few pages more.
-            if addable > 0 && addable < least && pages.extend(&self.source, addable) {
-                return Ok(());
-            }
-        }
-        self.add_region(least, growth.min(room))
-    }
-
-    /// Gets the first region: a small one, or the one that there is.
-    fn open(&mut self) -> Result<(), AllocError> {
-        let region = match self.source.take_kept(POCKET_SIZE) {
-            Some(region) => region,
-            None => self.source.reserve(1, POCKET_SIZE)?,
-        };
-        if region.size() > self.limit {
-            return Err(self.refuse(region));
-        }
-        let region = if region.size() >= LEAST_PAGES_REGION {
-            match Pages::open(&self.source, region) {
-                Ok(pages) => {
-                    self.link(pages);
-                    return Ok(());
-                }
-                Err(region) => region,
-            }
-        } else {
-            region
-        };
-        if !commit_all(&self.source, &region) {
-            return Err(self.refuse(region));
-        }
-        match Pocket::new(region) {
-            Ok(pocket) => self.pocket = Some(pocket),
-            Err(region) => return Err(self.refuse(region)),
-        }
-        Ok(())
-    }
-
-    /// Gets a further region with room for `least` pages, and adds as many as `growth`.
-    fn add_region(&mut self, least: u32, growth: u32) -> Result<(), AllocError> {
-        let roomy = region_size(least as usize).ok_or(AllocError)?;
-        let wanted = if S::RESERVES_AHEAD {
-            P::RESERVE_SIZE
-        } else {
-            region_size(growth as usize).unwrap_or(roomy)
-        };
-        let region = self.source.reserve(roomy, wanted.max(roomy))?;
-        let mut head = match Pages::open(&self.source, region) {
-            Ok(head) => head,
-            Err(region) => return Err(self.refuse(region)),
-        };
-        // SAFETY: heads are initialized, and this one is nobody else's.
-        let pages = unsafe { head.as_mut() };
-        let most = pages.addable();
-        let at_once = if S::RESERVES_AHEAD { growth.min(most) } else { most };
-        if !pages.extend(&self.source, at_once) && !pages.extend(&self.source, least.min(most)) {
-            // SAFETY: as above, and it is not used any more.
-            let region = unsafe { Pages::into_region(head) };
-            return Err(self.refuse(region));
-        }
-        self.link(head);
-        Ok(())
-    }
-
-    fn refuse(&self, region: Region) -> AllocError {
-        // SAFETY: the region is on loan, and nobody uses it.
-        unsafe { release_clean(&self.source, region) };
-        AllocError
-    }
-
-    fn link(&mut self, mut pages: NonNull<Pages>) {
-        // SAFETY: heads are ours and initialized.
-        unsafe { pages.as_mut() }.next = self.pages;
-        self.pages = Some(pages);
-    }
-
     /// How many bytes are committed, extents of their own apart.
-    fn bytes_committed(&self) -> usize {
+    pub(super) fn bytes_committed(&self) -> usize {
         let pocket = self.pocket.as_ref().map_or(0, Pocket::size);
         // SAFETY: heads in the list are ours and initialized.
         let pages = self.regions().map(|pages| unsafe { pages.as_ref() }.bytes_committed());

@@ -129,9 +129,17 @@ impl Subject for InBuffer {
 }
 
 #[test]
-fn in_buffers() {
-    for size in [16 * 1024, 64 * 1024, 256 * 1024, 300_001, 1 << 20] {
+fn in_small_buffers() {
+    for size in [16 * 1024, 64 * 1024] {
         let suite = steps(Suite::of(InBuffer(size)));
+        report(suite.max_size(size / 8).max_live_bytes(size / 8).assert());
+    }
+}
+
+#[test]
+fn in_buffers_with_a_table_of_their_pages() {
+    for size in [256 * 1024, 300_001, 1 << 20] {
+        let suite = steps(Suite::of(InBuffer(size))).sweeps(false);
         report(suite.max_size(size / 8).max_live_bytes(size / 8).assert());
     }
 }

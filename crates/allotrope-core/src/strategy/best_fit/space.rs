@@ -224,9 +224,8 @@ impl<T: Table> Space<T> {
         found
     }
 
-    /// Takes a block of `size` granules out whose address is a multiple of `align` granules, and
-    /// returns it with what was free behind it, or [`Run::NOWHERE`]. `phase` is the address of
-    /// granule 0, in granules.
+    /// Takes a block of `size` granules at a multiple of `align` granules out, and returns it with what
+    /// was free behind it, or [`Run::NOWHERE`]. Granule 0 is at `phase`.
     #[inline(never)]
     pub fn allocate_aligned(&mut self, size: u32, align: u32, phase: u32) -> Run {
         if size.checked_add(align - 1).is_none() {
@@ -491,8 +490,7 @@ impl<T: Table> Space<T> {
         }
     }
 
-    /// Notes that `size` granules at the start of a run are used, and that a free block will start
-    /// behind them.
+    /// Notes that `size` granules at the start of a run are used, and a free block starts behind them.
     #[inline(always)]
     fn touch(&mut self, run: Run, size: u32) {
         let rest = run.size - size;
@@ -520,8 +518,7 @@ impl<T: Table> Space<T> {
         }
     }
 
-    /// Puts a run of granules, whose edges are the caller's care, in the table and in its list; or
-    /// makes it the tail.
+    /// Puts a run, whose edges are the caller's care, in the table and in its list; or makes it the tail.
     ///
     /// # Safety
     ///
