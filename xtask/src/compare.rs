@@ -32,9 +32,14 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
     build::tools(&arguments)?;
     build::prepare(&workspace, &arguments)?;
     for program in &arguments.programs {
-        let mut parts = Vec::new();
+        // All is built before any of it runs: what does not build is known early.
+        let mut built = Vec::new();
         for part in parts::of(program).into_iter().filter(|part| part.is_wanted(&arguments)) {
             let binaries = build::binaries(&part, &workspace, &arguments, &mut wrong)?;
+            built.push((part, binaries));
+        }
+        let mut parts = Vec::new();
+        for (part, binaries) in built {
             let results = run::results(&part, &binaries, &workspace, &arguments, &mut wrong)?;
             parts.push((part, results));
         }

@@ -84,6 +84,15 @@ fn reset_takes_everything_back_at_once() {
 }
 
 #[test]
+fn a_limit_below_the_first_region_ended_in_endless_recursion() {
+    let heap = LocalHeap::new(OsPages::new());
+    heap.set_limit(Some(50 << 10));
+    let blocks: Vec<_> = (0..100).map_while(|_| heap.allocate(layout(5000)).ok()).collect();
+    assert!(blocks.len() < 11, "{}", blocks.len());
+    assert_eq!(heap.check_invariants(), Ok(()));
+}
+
+#[test]
 fn the_limit_is_never_passed() {
     for limit in [0, 1000, 64 << 10, 100 << 10, 1 << 20, 10 << 20] {
         let heap = LocalHeap::new(OsPages::new());

@@ -45,7 +45,7 @@ pub fn run(bytes: &[u8]) -> Verdict {
     let (place, largest) = match place {
         0..3 => (Place::Buffer(room), 40_000),
         3..6 => (Place::Upstream, 150_000),
-        _ => (Place::Pages, 2_500_000),
+        _ => (Place::Pages, 1_300_000),
     };
     if way < 8 {
         return by_steps(input, place, largest);

@@ -30,7 +30,7 @@ pub fn all() -> Vec<(&'static str, Make)> {
         ("box-random", |args| single::box_random(args, Global)),
         ("mixed", |args| single::mixed(args, Global)),
         ("mid-blocks", |args| single::mid_blocks(args, Global)),
-        ("vec-push", |args| realistic::vec_push(args, Global)),
+        ("vec-push", realistic::vec_push),
         ("hashmap-string", realistic::hashmap_string),
         ("btreemap", realistic::btreemap),
         ("json", realistic::json),
@@ -53,7 +53,7 @@ pub fn by_handle<'a, A: Allocator + Copy + 'a>() -> Vec<(&'static str, MakeIn<'a
         ("box-random", single::box_random),
         ("mixed", single::mixed),
         ("mid-blocks", single::mid_blocks),
-        ("vec-push", realistic::vec_push),
+        ("vec-push", realistic::vec_push_in),
     ]
 }
 

@@ -11,16 +11,27 @@ use bench_kit::rng::Rng;
 
 use crate::{Work, sizes};
 
-pub fn vec_push<'a, A: Allocator + Copy + 'a>(args: &Args, home: A) -> Work<'a> {
-    let n = args.scale(10_000_000);
-    Box::new(move || {
-        let mut v: AVec<u64, A> = AVec::new_in(home);
-        for i in 0..n {
+/// Pushes numbers to a vector of whichever kind.
+macro_rules! push {
+    ($vec:expr, $n:expr) => {{
+        let mut v = $vec;
+        for i in 0..$n {
             v.push(i as u64);
             black_box(v.as_ptr());
         }
-        n
-    })
+        $n
+    }};
+}
+
+pub fn vec_push(args: &Args) -> Work<'static> {
+    let n = args.scale(10_000_000);
+    Box::new(move || push!(Vec::new(), n))
+}
+
+/// The same with the `Vec` that takes a handle on stable Rust.
+pub fn vec_push_in<'a, A: Allocator + Copy + 'a>(args: &Args, home: A) -> Work<'a> {
+    let n = args.scale(10_000_000);
+    Box::new(move || push!(AVec::new_in(home), n))
 }
 
 pub fn hashmap_string(args: &Args) -> Work<'static> {

@@ -19,12 +19,29 @@ use bench_kit::rounds::{Entry, race};
 use bench_kit::{callgrind, report, rss};
 use talc::source::GlobalAllocSource;
 
-const PROGRAM: &str = "heap";
-const IN_A_BUFFER: &str = "ten blocks, in a buffer";
-const OVER_PAGES: &str = "ten blocks, over pages";
+type Talc = talc::base::Talc<talc::source::Manual, talc::DefaultBinning>;
 
-/// The sizes of the blocks: of an arena's first chunk they leave some.
-const SIZES: [usize; 10] = [16, 24, 32, 48, 64, 16, 24, 32, 48, 64];
+const PROGRAM: &str = "heap";
+
+/// Ten blocks: constant sizes, as those of values are. Of an arena's first chunk they leave some.
+trait Blocks {
+    const NAME: &'static str;
+    const SIZES: [usize; 10];
+}
+
+struct Equal;
+
+impl Blocks for Equal {
+    const NAME: &'static str = "ten blocks of 32 B";
+    const SIZES: [usize; 10] = [32; 10];
+}
+
+struct Mixed;
+
+impl Blocks for Mixed {
+    const NAME: &'static str = "ten blocks of five sizes";
+    const SIZES: [usize; 10] = [16, 24, 32, 48, 64, 16, 24, 32, 48, 64];
+}
 
 /// How long a buffer is.
 const BYTES: usize = 64 << 10;
@@ -33,20 +50,26 @@ const BYTES: usize = 64 << 10;
 #[repr(align(4096))]
 struct Bytes([MaybeUninit<u8>; BYTES]);
 
-/// Writes to one block of every size.
+/// Writes to one block of every size, each by a call of its own, as values of ten types would.
 #[inline(always)]
-fn use_blocks(mut allocate: impl FnMut(Layout) -> Option<NonNull<u8>>) {
-    for size in SIZES {
-        let layout = Layout::from_size_align(size, 8).expect("a layout");
-        let block = black_box(allocate(layout).expect("a block"));
-        // SAFETY: the block is `size` bytes long, and nobody else's.
-        unsafe { block.write(1) };
+fn use_blocks<B: Blocks>(mut allocate: impl FnMut(Layout) -> Option<NonNull<u8>>) {
+    macro_rules! each {
+        ($($index:literal)*) => { $(use_block(B::SIZES[$index], &mut allocate);)* };
     }
+    each!(0 1 2 3 4 5 6 7 8 9);
 }
 
 #[inline(always)]
-fn use_handle(heap: impl Allocator) {
-    use_blocks(|layout| Some(heap.allocate(layout).ok()?.cast()));
+fn use_block(size: usize, allocate: &mut impl FnMut(Layout) -> Option<NonNull<u8>>) {
+    let layout = Layout::from_size_align(size, 8).expect("a layout");
+    let block = black_box(allocate(layout).expect("a block"));
+    // SAFETY: the block is `size` bytes long, and nobody else's.
+    unsafe { block.write(1) };
+}
+
+#[inline(always)]
+fn use_handle<B: Blocks>(heap: impl Allocator) {
+    use_blocks::<B>(|layout| Some(heap.allocate(layout).ok()?.cast()));
 }
 
 /// Lives `heaps` lives, after some that do not count.
@@ -67,17 +90,6 @@ fn lives(
     (heaps, sample)
 }
 
-fn main() {
-    let args = Args::parse(5);
-    let heaps = args.turns(1_000_000);
-    if args.wants(IN_A_BUFFER) {
-        race(PROGRAM, IN_A_BUFFER, args.rounds, &mut in_a_buffer(heaps));
-    }
-    if args.wants(OVER_PAGES) {
-        race(PROGRAM, OVER_PAGES, args.rounds, &mut over_pages(heaps));
-    }
-}
-
 /// A contestant, and one life of its heap.
 macro_rules! entry {
     ($workload:expr, $name:literal, $heaps:expr, || $live:expr) => {
@@ -86,38 +98,57 @@ macro_rules! entry {
 }
 
 /// Heaps that lend themselves 64 KiB of somebody else's.
-fn in_a_buffer(heaps: usize) -> [Entry<'static>; 3] {
+fn in_a_buffer<B: Blocks>(workload: &str, heaps: usize) -> [Entry<'_>; 3] {
     let bytes = || Box::new(Bytes([const { MaybeUninit::uninit() }; BYTES]));
     let [mut for_talc, mut for_rlsf, mut for_ours] = [bytes(), bytes(), bytes()];
     [
-        entry!(IN_A_BUFFER, "talc", heaps, || {
-            let mut heap = talc::base::Talc::<_, talc::DefaultBinning>::new(talc::source::Manual);
+        entry!(workload, "talc", heaps, || {
+            let mut heap = Talc::new(talc::source::Manual);
             // SAFETY: the buffer is lent to this heap alone, which is gone before the next.
             let claimed = unsafe { heap.claim(for_talc.0.as_mut_ptr().cast(), BYTES) };
             black_box(claimed);
             // SAFETY: no size is zero.
-            use_blocks(|layout| unsafe { heap.allocate(layout) });
+            use_blocks::<B>(|layout| unsafe { heap.allocate(layout) });
         }),
-        entry!(IN_A_BUFFER, "rlsf", heaps, || {
+        entry!(workload, "rlsf", heaps, || {
             let mut heap = rlsf::Tlsf::<u32, u16, 24, 16>::new();
             black_box(heap.insert_free_block(&mut for_rlsf.0));
-            use_blocks(|layout| heap.allocate(layout));
+            use_blocks::<B>(|layout| heap.allocate(layout));
         }),
-        entry!(IN_A_BUFFER, "allotrope LocalHeap", heaps, || {
-            use_handle(&LocalHeap::new(Buffer::new(&mut for_ours.0)));
+        entry!(workload, "allotrope LocalHeap", heaps, || {
+            use_handle::<B>(&LocalHeap::new(Buffer::new(&mut for_ours.0)));
         }),
     ]
 }
 
 /// Heaps that take their memory from the system; an arena stands for the least that can be done.
-fn over_pages(heaps: usize) -> [Entry<'static>; 3] {
+fn over_pages<B: Blocks>(workload: &str, heaps: usize) -> [Entry<'_>; 3] {
     [
-        entry!(OVER_PAGES, "bumpalo", heaps, || use_handle(&bumpalo::Bump::new())),
-        entry!(OVER_PAGES, "talc", heaps, || {
-            use_handle(From04(&talc::TalcCell::new(GlobalAllocSource::new(System))));
+        entry!(workload, "bumpalo", heaps, || use_handle::<B>(&bumpalo::Bump::new())),
+        entry!(workload, "talc", heaps, || {
+            use_handle::<B>(From04(&talc::TalcCell::new(GlobalAllocSource::new(System))));
         }),
-        entry!(OVER_PAGES, "allotrope LocalHeap", heaps, || {
-            use_handle(&LocalHeap::new(OsPages::new()));
+        entry!(workload, "allotrope LocalHeap", heaps, || {
+            use_handle::<B>(&LocalHeap::new(OsPages::new()));
         }),
     ]
+}
+
+/// The races over some blocks.
+fn races<B: Blocks>(args: &Args) {
+    let heaps = args.turns(1_000_000);
+    let workload = &format!("{}, in a buffer", B::NAME);
+    if args.wants(workload) {
+        race(PROGRAM, workload, args.rounds, &mut in_a_buffer::<B>(workload, heaps));
+    }
+    let workload = &format!("{}, over pages", B::NAME);
+    if args.wants(workload) {
+        race(PROGRAM, workload, args.rounds, &mut over_pages::<B>(workload, heaps));
+    }
+}
+
+fn main() {
+    let args = Args::parse(5);
+    races::<Equal>(&args);
+    races::<Mixed>(&args);
 }
