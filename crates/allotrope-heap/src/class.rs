@@ -8,16 +8,12 @@
 //!                    slabs of the class ◀──▶ pages of the heap
 //! ```
 //!
-//! The fast path is a pop or a push, and a count of frees. Only when so many blocks were freed as the
-//! class's patience allows is the list looked at: what is in it beyond a number of blocks that are kept
-//! goes back to the slabs; then it is known which slabs are empty, and their pages serve whatever
-//! comes.
-//!
-//! How many are kept is learned: twice as many each time that the list is filled with what was given
-//! to the slabs before, or with as many others, and a quarter less each time that a look finds that nearly all
-//! was freed and little allocated since the last. So a program that fills and empties the same
-//! structure again and again keeps its blocks in the list, and one that frees everything is left with
-//! next to nothing. The patience grows with the number of blocks in use, and where a look finds little.
+//! The fast path is a pop or a push, and a count of frees. After every so many frees, a sixteenth of
+//! the class's blocks, the list is looked at: were hardly any of those asked for again, it is
+//! *falling*. When the lists of the heap were found to fall many times, and hardly any was
+//! found empty meanwhile, all of them go back to the slabs, and are *drained* from then on until one is
+//! found empty (`engine.rs`); one that is very long goes back alone. Then it is known which slabs are
+//! empty, and their pages serve whatever comes.
 //!
 //! # Invariants
 //!
@@ -38,32 +34,32 @@ use crate::store::Store;
 pub(crate) struct Class {
     pub(crate) free: Option<NonNull<FreeBlock>>,
     pub(crate) slabs: Option<NonNull<Slab>>,
+    /// How many blocks were freed, and hardly any asked for again, since the list was empty.
+    fallen: u32,
     /// After how many frees more the list is looked at.
     countdown: u16,
-    /// From how many frees on it was looked at last.
+    /// From how many on it was looked at last.
     patience: u16,
-    /// How many blocks stay in the list when it is looked at.
-    kept: u16,
-    /// How many blocks left the list and were not asked for since.
-    returned: u16,
     pub(crate) total: u32,
     pub(crate) available: u32,
 }
 
-/// After how many frees a list is looked at first, and at most.
-const FIRST_PATIENCE: u32 = 128;
+/// What a look at a list finds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Look {
+    /// As much is allocated as is freed, or the list was empty meanwhile. So many falls before do not
+    /// count any more.
+    Anew(u16),
+    /// Nearly all was freed, once more.
+    Falling,
+}
+
+/// After how many frees a list is looked at, at least and at most.
+const LEAST_PATIENCE: u32 = 64;
 const MOST_PATIENCE: u32 = 16 * 1024;
 
-/// After how many frees a list is looked at, at least; and after how many bytes of them, if those are
-/// fewer: of a program that frees all that it has.
-const LEAST_PATIENCE: u32 = 8;
-const LISTED_AT_LAST: usize = 2048;
-
-/// How many bytes of blocks are kept in a list, at most.
-const MOST_KEPT: usize = 1024 * 1024;
-
-/// How many blocks are kept at least once it was regretted that they were not.
-const LEAST_KEPT: u32 = 32;
+/// How many bytes of blocks may wait in a list that falls.
+const MOST_WAITING: usize = 4 * 1024 * 1024;
 
 /// How many bytes of blocks are linked at once that were never handed out: they share a page.
 const LINKED_AT_ONCE: usize = 4096;
@@ -74,16 +70,8 @@ const _: () = assert!(size_of::<Class>() == if usize::BITS == 64 { 32 } else { 2
 impl Class {
     /// A class without blocks. All of it is zero, which is quickly made.
     pub(crate) const fn new() -> Self {
-        Self {
-            free: None,
-            slabs: None,
-            countdown: 0,
-            patience: 0,
-            kept: 0,
-            returned: 0,
-            total: 0,
-            available: 0,
-        }
+        let (free, slabs) = (None, None);
+        Self { free, slabs, fallen: 0, countdown: 0, patience: 0, total: 0, available: 0 }
     }
 
     /// Takes a block out of the list.
@@ -123,7 +111,7 @@ impl Class {
         store: &mut Store<S, P>,
     ) -> Result<NonNull<u8>, AllocError> {
         if self.countdown == 0 {
-            self.set_patience(FIRST_PATIENCE);
+            self.renew_patience();
         }
         let mut slab = match self.slabs {
             Some(slab) => slab,
@@ -148,13 +136,7 @@ impl Class {
             }
         };
         self.available -= u32::from(count);
-        if self.returned > 0 {
-            // As many blocks need not have left the list.
-            self.returned = self.returned.saturating_sub(count);
-            let most = (MOST_KEPT / class.block_size()) as u32;
-            let kept = (2 * u32::from(self.kept)).max(LEAST_KEPT).min(most);
-            self.kept = kept.min(MOST_PATIENCE) as u16;
-        }
+        self.fallen = 0;
         if in_place.available() == 0 {
             // SAFETY: it is in the list, and valid.
             unsafe { unlist(&mut self.slabs, slab) };
@@ -179,76 +161,86 @@ impl Class {
         core::iter::successors(self.free, |block| unsafe { block.read() }.next)
     }
 
-    /// Looks at the list: what is more than is kept goes back to the slabs.
+    /// Looks at the list.
     pub(crate) fn relax<S: Source, P: Policy>(
         &mut self,
         class: SizeClass,
         store: &mut Store<S, P>,
-    ) {
-        let (kept, patience) = (u32::from(self.kept), u32::from(self.patience));
-        let (stay, flushed) = self.flush(kept, store);
-        if 2 * (stay + flushed) < patience {
-            // The program allocates about as much as it frees.
-            return self.set_patience(2 * patience);
+    ) -> Look {
+        let (frees, size) = (u32::from(self.patience), class.block_size());
+        let count = self.list().take(frees as usize + 1).count() as u32;
+        self.renew_patience();
+        if count <= frees {
+            // The list was empty, or nearly so, not long ago.
+            let before = core::mem::replace(&mut self.fallen, 0) / frees;
+            return Look::Anew(before.min(u32::from(u16::MAX)) as u16);
         }
-        self.kept = (kept / 4 * 3) as u16;
-        let least = LEAST_PATIENCE.min((LISTED_AT_LAST / class.block_size()) as u32);
-        let used = self.total - self.available - stay;
-        self.set_patience((used / 8).max(4 * u32::from(self.kept)).max(least));
+        self.fallen = self.fallen.saturating_add(frees);
+        if self.fallen as usize >= MOST_WAITING / size {
+            self.flush(size, store);
+        }
+        Look::Falling
+    }
+
+    /// Gives the list back, and has it looked at again when an eighth of what is in use was freed: so
+    /// that of a program that frees all that it has, next to nothing is left.
+    pub(crate) fn drain<S: Source, P: Policy>(
+        &mut self,
+        class: SizeClass,
+        store: &mut Store<S, P>,
+    ) {
+        self.flush(class.block_size(), store);
+        let used = self.total - self.available;
+        self.set_patience((used / 8).clamp(1, MOST_PATIENCE));
+    }
+
+    fn renew_patience(&mut self) {
+        self.set_patience((self.total / 16).clamp(LEAST_PATIENCE, MOST_PATIENCE));
     }
 
     fn set_patience(&mut self, patience: u32) {
-        self.patience = patience.clamp(1, MOST_PATIENCE) as u16;
+        self.patience = patience as u16;
         self.countdown = self.patience;
     }
 
-    /// Gives blocks of the list back to their slabs, all but the first `kept`; says how many stay and
-    /// how many went.
-    pub(crate) fn flush<S: Source, P: Policy>(
-        &mut self,
-        kept: u32,
-        store: &mut Store<S, P>,
-    ) -> (u32, u32) {
-        let (stay, mut next) = if kept == 0 { (0, self.free.take()) } else { self.cut_list(kept) };
-        let mut count = 0;
+    /// Gives all blocks of the list back to their slabs.
+    pub(crate) fn flush<S: Source, P: Policy>(&mut self, size: usize, store: &mut Store<S, P>) {
+        self.fallen = 0;
+        let mut next = self.free.take();
+        // Often one slab's blocks follow each other.
+        let (mut slab, mut start, mut bytes) = (None, 0, 0);
         while let Some(block) = next {
             // SAFETY: blocks in the list are ours, and start with a link.
             next = unsafe { block.read() }.next;
-            // SAFETY: the block is of one of this class's slabs, and in no list any more.
-            unsafe { self.give_back(block, store) };
-            count += 1;
+            if block.addr().get().wrapping_sub(start) >= bytes {
+                // SAFETY: the block is of one of this class's slabs.
+                slab = unsafe { store.slab_of(block.cast()) };
+                // SAFETY: slabs are valid.
+                (start, bytes) = slab.map_or((0, 0), |slab| unsafe { slab.as_ref() }.span(size));
+            }
+            let Some(of) = slab else {
+                debug_assert!(false, "a block that is not from here");
+                continue;
+            };
+            // SAFETY: the block is of this slab, which is of this class, and in no list any more.
+            if unsafe { self.give_back(block, of, store) } {
+                bytes = 0;
+            }
         }
-        self.returned = self.returned.saturating_add(count.min(MOST_PATIENCE) as u16);
-        (stay, count)
     }
 
-    /// Cuts the list behind its first `kept` blocks; says how many there are, and returns the rest.
-    fn cut_list(&mut self, kept: u32) -> (u32, Option<NonNull<FreeBlock>>) {
-        let (mut count, mut last) = (0, None);
-        for block in self.list().take(kept as usize) {
-            (count, last) = (count + 1, Some(block));
-        }
-        // SAFETY: blocks in the list are ours, and nobody borrows them.
-        (count, last.and_then(|mut last| unsafe { last.as_mut() }.next.take()))
-    }
-
-    /// Gives a block back to its slab, and the slab to the store if it is empty now and not the only
-    /// one that has any.
+    /// Gives a block back to its slab, and the slab to the store if it is empty now, which it says.
     ///
     /// # Safety
     ///
-    /// It is a block of one of this class's slabs, is not in use, and in no list.
+    /// It is a block of this slab, which is of this class, is not in use, and in no list.
     #[inline(always)]
     unsafe fn give_back<S: Source, P: Policy>(
         &mut self,
         block: NonNull<FreeBlock>,
+        mut slab: NonNull<Slab>,
         store: &mut Store<S, P>,
-    ) {
-        // SAFETY: as the caller promises.
-        let Some(mut slab) = (unsafe { store.slab_of(block.cast()) }) else {
-            debug_assert!(false, "a block that is not from here");
-            return;
-        };
+    ) -> bool {
         // SAFETY: slabs are valid, and borrowed by nobody else.
         let in_place = unsafe { slab.as_mut() };
         let was_full = in_place.available() == 0;
@@ -259,7 +251,8 @@ impl Class {
             // SAFETY: a slab without available blocks is in no list.
             unsafe { list(&mut self.slabs, slab) };
         }
-        if in_place.is_empty() {
+        let is_empty = in_place.is_empty();
+        if is_empty {
             self.total -= u32::from(in_place.blocks);
             self.available -= u32::from(in_place.blocks);
             // SAFETY: it is in the list; all its blocks are here, so nobody uses any.
@@ -268,6 +261,7 @@ impl Class {
                 store.give_slab(slab);
             }
         }
+        is_empty
     }
 
     /// Are the numbers right, and all links?

@@ -17,14 +17,21 @@ use allotrope_core::parts::{Large, Log, SizeClass, dangling};
 use allotrope_core::{AllocError, Delivery, Event, EventKind, Hook, NoHook, Policy, Source};
 use allotrope_sync::facade::const_fn;
 
-use crate::class::Class;
+use crate::class::{Class, Look};
 use crate::route::{Strategy, Way};
 use crate::store::{Store, Weight};
+
+/// After how many falls the free lists are given back. One class that is emptied falls 16 times.
+const FALLS: u16 = 48;
 
 /// All of a heap.
 pub(crate) struct Engine<S: Source, P: Policy, H: Hook> {
     pub(crate) classes: [Class; SizeClass::COUNT],
     pub(crate) store: Store<S, P>,
+    /// How many times lists were found to fall.
+    falls: u16,
+    /// Are they given back at every look, until one is found empty?
+    is_draining: bool,
     log: Log<H>,
     policy: PhantomData<P>,
 }
@@ -54,7 +61,8 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
     const fn over(store: Store<S, P>, log: Log<H>) -> Self {
         const { P::VALID };
         let classes = [const { Class::new() }; SizeClass::COUNT];
-        Self { classes, store, log, policy: PhantomData }
+        let (falls, is_draining) = (0, false);
+        Self { classes, store, falls, is_draining, log, policy: PhantomData }
     }
 
     #[inline(always)]
@@ -137,6 +145,10 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
     #[inline(never)]
     #[allow(improper_ctypes_definitions, reason = "called from here alone")]
     extern "C" fn refill(&mut self, class: SizeClass) -> Option<NonNull<u8>> {
+        self.falls = self.falls.saturating_sub(8);
+        if self.is_draining {
+            (self.is_draining, self.falls) = (false, 0);
+        }
         self.give_back(Weight::Small);
         let Self { classes, store, .. } = self;
         if let Ok(block) = classes[class.index()].refill(class, store) {
@@ -150,8 +162,8 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
 
     /// Gives all blocks that wait in free lists back to their slabs.
     pub(crate) fn flush_all(&mut self) {
-        for class in &mut self.classes {
-            class.flush(0, &mut self.store);
+        for (index, class) in self.classes.iter_mut().enumerate() {
+            class.flush(SizeClass::at(index).block_size(), &mut self.store);
         }
     }
 
@@ -303,7 +315,21 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
     #[allow(improper_ctypes_definitions, reason = "called from here alone")]
     extern "C" fn relax(&mut self, class: SizeClass) {
         let Self { classes, store, .. } = self;
-        classes[class.index()].relax(class, store);
+        let of = &mut classes[class.index()];
+        if self.is_draining {
+            of.drain(class, store);
+        } else {
+            match of.relax(class, store) {
+                Look::Anew(forgotten) => self.falls = self.falls.saturating_sub(forgotten),
+                Look::Falling => self.falls += 1,
+            }
+            if self.falls >= FALLS {
+                self.is_draining = true;
+                for (index, of) in classes.iter_mut().enumerate() {
+                    of.drain(SizeClass::at(index), store);
+                }
+            }
+        }
         self.give_back(Weight::Small);
     }
 
@@ -346,7 +372,7 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
     /// # Safety
     ///
     /// As for [`Strategy::grow`](allotrope_core::Strategy::grow).
-    #[inline(always)]
+    #[inline(never)]
     pub(crate) unsafe fn grow(
         &mut self,
         start: NonNull<u8>,
@@ -354,15 +380,23 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
         new: Layout,
     ) -> Result<NonNull<[u8]>, AllocError> {
         let class = |layout| SizeClass::for_layout(layout, P::LARGEST_CLASS);
-        if let (Some(before), Some(after)) = (class(old), class(new))
-            && before == after
-        {
+        let (Some(before), Some(after)) = (class(old), class(new)) else {
+            // SAFETY: as the caller promises.
+            return unsafe { self.grow_to_other(start, old, new) };
+        };
+        if before == after {
             let block = NonNull::slice_from_raw_parts(start, after.block_size());
             self.note_resize((Way::Small(before), Way::Small(after)), start, old, block, new);
             return Ok(block);
         }
-        // SAFETY: as the caller promises.
-        unsafe { self.grow_to_other(start, old, new) }
+        let block = self.allocate_small(after, new)?;
+        // SAFETY: both blocks are in use, so they do not overlap, and have as many bytes; the old one
+        // is of its class, and the caller gives it up.
+        unsafe {
+            block.cast::<u8>().copy_from_nonoverlapping(start, old.size());
+            self.deallocate_small(before, start, old);
+        }
+        Ok(block)
     }
 
     /// # Safety

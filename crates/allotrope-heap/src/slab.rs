@@ -55,6 +55,11 @@ impl Slab {
         Self { free, next, prev, start, blocks, untouched: blocks, free_count: 0, class }
     }
 
+    /// Where its blocks of `size` bytes start, and how many bytes they have.
+    pub(crate) fn span(&self, size: usize) -> (usize, usize) {
+        (self.start.addr().get(), usize::from(self.blocks) * size)
+    }
+
     /// How many blocks could be handed out.
     pub(crate) const fn available(&self) -> u32 {
         self.free_count as u32 + self.untouched as u32
