@@ -131,6 +131,20 @@ fn a_small_buffer_serves_many_classes() {
 }
 
 #[test]
+fn a_buffer_may_start_anywhere() {
+    let mut bytes = vec![MaybeUninit::uninit(); 300 * 1024];
+    for shift in 0..17 {
+        let heap = LocalHeap::new(Buffer::new(&mut bytes[shift..]));
+        for size in [10, 3000, 10_000, 30_000] {
+            let block = heap.allocate_zeroed(layout(size)).unwrap();
+            // SAFETY: the block is ours, and initialized.
+            assert!(unsafe { block.as_ref() }.iter().all(|&byte| byte == 0), "{shift}");
+        }
+        assert_eq!(heap.check_invariants(), Ok(()), "{shift}");
+    }
+}
+
+#[test]
 fn in_a_small_region_a_block_grows_into_free_pages_only() {
     let mut bytes = vec![MaybeUninit::uninit(); 128 * 1024];
     let heap = LocalHeap::new(Buffer::new(&mut bytes));
