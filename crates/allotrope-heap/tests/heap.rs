@@ -106,6 +106,57 @@ fn the_limit_is_never_passed() {
 }
 
 #[test]
+fn the_first_small_block_after_a_large_one_keeps_the_limit() {
+    let heap = LocalHeap::new(OsPages::new());
+    let large = heap.allocate(layout(2 << 20)).unwrap();
+    let limit = heap.bytes_held() + 10_000;
+    heap.set_limit(Some(limit));
+    assert_eq!(heap.allocate(layout(10)), Err(AllocError));
+    assert!(heap.bytes_held() <= limit, "{} of {limit}", heap.bytes_held());
+    // SAFETY: allocated above with this layout.
+    unsafe { heap.deallocate(large.cast(), layout(2 << 20)) };
+    assert!(heap.allocate(layout(10)).is_ok());
+}
+
+#[test]
+fn regions_that_are_longer_than_asked_for_keep_the_limit() {
+    let mut bytes = vec![MaybeUninit::uninit(); 1 << 20];
+    for limit in (100 << 10..1 << 20).step_by(77_777) {
+        let in_buffer = LocalHeap::new(Buffer::new(&mut bytes));
+        let over_another = LocalHeap::new(Upstream::new(Global));
+        in_buffer.set_limit(Some(limit));
+        over_another.set_limit(Some(limit));
+        for size in [100, 5000, 20_000, 9000].into_iter().cycle().take(100) {
+            let _ = (in_buffer.allocate(layout(size)), over_another.allocate(layout(size)));
+            let held = in_buffer.bytes_held().max(over_another.bytes_held());
+            assert!(held <= limit, "{held} of {limit}");
+        }
+        assert!(in_buffer.bytes_used() > limit / 2 && over_another.bytes_used() > limit / 2);
+    }
+}
+
+#[test]
+fn large_blocks_keep_the_limit_with_all_that_they_need_besides() {
+    for limit in (0..300 << 10).step_by(4096) {
+        let heap = LocalHeap::new(OsPages::new());
+        heap.set_limit(Some(limit));
+        for _ in 0..100 {
+            let _ = heap.with(Strategy::Extents).allocate(layout(10));
+            assert!(heap.bytes_held() <= limit, "{} of {limit}", heap.bytes_held());
+        }
+    }
+    let heap = LocalHeap::new(Upstream::new(Global));
+    heap.set_limit(Some(5 << 20));
+    let block = heap.allocate(layout(3 << 20)).unwrap();
+    let aligned = Layout::from_size_align(3 << 20, 8 << 20).unwrap();
+    // SAFETY: the block is in use, with this layout.
+    let grown = unsafe { heap.grow(block.cast(), layout(3 << 20), aligned) };
+    // By chance it is aligned.
+    assert!(grown.is_err() || grown == Ok(block));
+    assert!(heap.bytes_held() <= 5 << 20, "{}", heap.bytes_held());
+}
+
+#[test]
 fn a_request_that_cannot_be_served_changes_nothing() {
     let mut bytes = vec![MaybeUninit::uninit(); 64 * 1024];
     let heap = LocalHeap::new(Buffer::new(&mut bytes));
