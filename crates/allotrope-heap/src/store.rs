@@ -371,7 +371,7 @@ impl<S: Source, P: Policy> Store<S, P> {
             self.waited = 0;
             return false;
         }
-        self.waited += weight as u32;
+        self.waited = self.waited.saturating_add(weight as u32);
         self.waited >= WAIT && self.peak >= LEAST_PEAK
     }
 

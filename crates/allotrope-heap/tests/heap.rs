@@ -6,13 +6,16 @@
 use std::alloc::Layout;
 use std::collections::BTreeSet;
 use std::mem::MaybeUninit;
+use std::ops::Range;
 use std::ptr::NonNull;
 use std::rc::Rc;
 
 use allocator_api2::alloc::{Allocator, Global};
 use allocator_api2::boxed::Box as HeapBox;
 use allocator_api2::vec::Vec as HeapVec;
-use allotrope_core::{AllocError, Buffer, ClassicPolicy, Locked, OsPages, Upstream};
+use allotrope_core::{
+    AllocError, Buffer, ClassicPolicy, Locked, OsPages, Region, Source, Upstream,
+};
 use allotrope_heap::{Block, HeapRc, LocalHeap, Route, Strategy};
 use hashbrown::HashMap;
 
@@ -36,6 +39,39 @@ unsafe impl Allocator for Counting {
         // SAFETY: `allocate` got the block there.
         unsafe { Global.deallocate(start, layout) };
     }
+}
+
+/// `OsPages`, that counts the regions that were asked for.
+struct CountingPages<'c>(&'c std::cell::Cell<usize>);
+
+// SAFETY: the regions are those of `OsPages`.
+unsafe impl Source for CountingPages<'_> {
+    const RESERVES_AHEAD: bool = OsPages::RESERVES_AHEAD;
+
+    fn reserve(&self, least: usize, wanted: usize) -> Result<Region, AllocError> {
+        self.0.set(self.0.get() + 1);
+        OsPages::new().reserve(least, wanted)
+    }
+
+    unsafe fn commit(&self, region: &Region, range: Range<usize>) -> Result<(), AllocError> {
+        // SAFETY: as the caller promises.
+        unsafe { OsPages::new().commit(region, range) }
+    }
+
+    unsafe fn release(&self, region: Region) {
+        // SAFETY: as the caller promises.
+        unsafe { OsPages::new().release(region) };
+    }
+}
+
+#[test]
+fn regions_are_few_where_little_is_reserved_ahead() {
+    let count = std::cell::Cell::new(0);
+    let heap = LocalHeap::<_, ClassicPolicy>::with_policy(CountingPages(&count));
+    for _ in 0..1000 {
+        heap.allocate(layout(100_000)).unwrap();
+    }
+    assert!(count.get() < 30, "{}", count.get());
 }
 
 #[test]

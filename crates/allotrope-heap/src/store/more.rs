@@ -99,11 +99,9 @@ impl<S: Source, P: Policy> Store<S, P> {
     /// has room for, `room` at most, where the rest would be nobody's.
     fn add_region(&mut self, least: u32, growth: u32, room: u32) -> Result<(), AllocError> {
         let roomy = region_size(least as usize).ok_or(AllocError)?;
-        let wanted = if S::RESERVES_AHEAD {
-            P::RESERVE_SIZE
-        } else {
-            region_size(growth as usize).unwrap_or(roomy)
-        };
+        let wanted = region_size(growth as usize).unwrap_or(roomy);
+        // Regions become longer and longer, for frees look through all of them.
+        let wanted = if S::RESERVES_AHEAD { wanted.max(P::RESERVE_SIZE) } else { wanted };
         let region = self.source.reserve(roomy, wanted.max(roomy))?;
         let mut head = match Pages::open(&self.source, region) {
             Ok(head) => head,
