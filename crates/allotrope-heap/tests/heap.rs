@@ -14,7 +14,7 @@ use allocator_api2::alloc::{Allocator, Global};
 use allocator_api2::boxed::Box as HeapBox;
 use allocator_api2::vec::Vec as HeapVec;
 use allotrope_core::{
-    AllocError, Buffer, ClassicPolicy, Locked, OsPages, Region, Source, Upstream,
+    AllocError, Buffer, ClassicPolicy, Contents, Locked, OsPages, Region, Source, Upstream,
 };
 use allotrope_heap::{Block, HeapRc, LocalHeap, Route, Strategy};
 use hashbrown::HashMap;
@@ -41,21 +41,31 @@ unsafe impl Allocator for Counting {
     }
 }
 
-/// `OsPages`, that counts the regions that were asked for.
-struct CountingPages<'c>(&'c std::cell::Cell<usize>);
+/// `OsPages`, that counts the regions that were asked for, and how often memory was given back.
+#[derive(Default)]
+struct CountingPages {
+    reserved: Rc<std::cell::Cell<usize>>,
+    discarded: Rc<std::cell::Cell<usize>>,
+}
 
 // SAFETY: the regions are those of `OsPages`.
-unsafe impl Source for CountingPages<'_> {
+unsafe impl Source for CountingPages {
     const RESERVES_AHEAD: bool = OsPages::RESERVES_AHEAD;
 
     fn reserve(&self, least: usize, wanted: usize) -> Result<Region, AllocError> {
-        self.0.set(self.0.get() + 1);
+        self.reserved.set(self.reserved.get() + 1);
         OsPages::new().reserve(least, wanted)
     }
 
     unsafe fn commit(&self, region: &Region, range: Range<usize>) -> Result<(), AllocError> {
         // SAFETY: as the caller promises.
         unsafe { OsPages::new().commit(region, range) }
+    }
+
+    unsafe fn discard(&self, region: &Region, range: Range<usize>) -> Contents {
+        self.discarded.set(self.discarded.get() + 1);
+        // SAFETY: as the caller promises.
+        unsafe { OsPages::new().discard(region, range) }
     }
 
     unsafe fn release(&self, region: Region) {
@@ -66,12 +76,35 @@ unsafe impl Source for CountingPages<'_> {
 
 #[test]
 fn regions_are_few_where_little_is_reserved_ahead() {
-    let count = std::cell::Cell::new(0);
-    let heap = LocalHeap::<_, ClassicPolicy>::with_policy(CountingPages(&count));
+    let source = CountingPages::default();
+    let reserved = Rc::clone(&source.reserved);
+    let heap = LocalHeap::<_, ClassicPolicy>::with_policy(source);
     for _ in 0..1000 {
         heap.allocate(layout(100_000)).unwrap();
     }
-    assert!(count.get() < 30, "{}", count.get());
+    assert!(reserved.get() < 30, "{}", reserved.get());
+}
+
+#[test]
+fn what_comes_in_waves_is_not_given_back_again_and_again() {
+    for size in [1000, 8000, 9000] {
+        let source = CountingPages::default();
+        let discarded = Rc::clone(&source.discarded);
+        let heap = LocalHeap::new(source);
+        let mut blocks = Vec::new();
+        for wave in 0..40 {
+            blocks.extend((0..2000).map(|_| heap.allocate(layout(size)).unwrap()));
+            for block in blocks.drain(..) {
+                // SAFETY: allocated above with this layout.
+                unsafe { heap.deallocate(block.cast(), layout(size)) };
+            }
+            if wave == 20 {
+                // At first it is.
+                discarded.set(0);
+            }
+        }
+        assert_eq!(discarded.get(), 0, "{size}");
+    }
 }
 
 #[test]
