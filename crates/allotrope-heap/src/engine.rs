@@ -227,7 +227,7 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
         if !self.store.has_room_for(extent) {
             return Err(AllocError);
         }
-        let Store { large, source, .. } = &self.store;
+        let Store { large, source, .. } = &mut self.store;
         let block = if is_zeroed {
             large.allocate_zeroed(source, layout)
         } else {
@@ -236,8 +236,12 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
         match block {
             // What the extent needs besides, for its alignment or to be remembered, counts as well.
             Ok(block) if !self.store.has_room_for(0) => {
-                // SAFETY: just allocated, with this layout.
-                unsafe { large.deallocate(source, block.cast(), layout) };
+                let Store { large, source, .. } = &mut self.store;
+                // SAFETY: just allocated, with this layout; and always this source.
+                unsafe {
+                    large.deallocate(source, block.cast(), layout);
+                    large.trim(source);
+                }
                 Err(AllocError)
             }
             Ok(block) => Ok((block.cast(), extent, true)),
@@ -454,8 +458,11 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
         // says, or of pages.
         unsafe {
             match ways {
-                (Way::Large(_), Way::Large(after)) if self.store.place_of(start).is_none() => {
-                    let before = Large::extent(old).unwrap_or(0);
+                (Way::Large(before), Way::Large(after))
+                    if is_aligned
+                        && self.store.place_of(start).is_none()
+                        && self.may_grow_alone(after.saturating_sub(before), new.align()) =>
+                {
                     if !self.store.has_room_for(after.saturating_sub(before)) {
                         return Err(AllocError);
                     }
@@ -485,6 +492,12 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
         }
     }
 
+    /// May a large block become longer without regard to what its alignment costs? Else it moves, and
+    /// that is counted.
+    fn may_grow_alone(&self, by: usize, align: usize) -> bool {
+        align <= S::REGION_ALIGN || self.store.has_room_for(by.saturating_add(align))
+    }
+
     /// Makes a block that `old` fits into one for `new`, which is no larger.
     ///
     /// # Safety
@@ -504,7 +517,9 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
                 (Way::Small(before), Way::Small(after)) if before == after => {
                     NonNull::slice_from_raw_parts(start, after.block_size())
                 }
-                (Way::Large(_), Way::Large(_)) if self.store.place_of(start).is_none() => {
+                (Way::Large(_), Way::Large(_))
+                    if is_aligned && self.store.place_of(start).is_none() =>
+                {
                     self.store.large.shrink(&self.store.source, start, old, new)?
                 }
                 (

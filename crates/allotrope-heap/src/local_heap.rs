@@ -29,7 +29,7 @@ use crate::view::View;
 /// | large blocks | pages of their own, that grow without being copied where the system can do that |
 /// | overhead | no headers; about 64 bytes for a page in use, and what sizes are rounded up to |
 /// | first memory | 64 KiB, by the first allocation; a heap that is made and dropped costs no system call where such a region is at hand |
-/// | giving back | what is behind free pages goes back when what is in use has fallen to half its recent peak; [`trim`](Self::trim) gives back all that it can |
+/// | giving back | what is behind free pages goes back when what is in use has been below a quarter of its recent peak for a while; [`trim`](Self::trim) gives back all that it can |
 /// | allocate, free | O(1) for small blocks, amortized; as [`BestFit`](allotrope_core::BestFit) for medium ones; system calls for large ones |
 ///
 /// `LocalHeap` and `&LocalHeap` are `Allocator`s; a [`HeapRc`](crate::HeapRc) is a handle that keeps

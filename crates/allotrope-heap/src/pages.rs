@@ -87,7 +87,9 @@ impl Places {
     fn of(start: usize, capacity: u32) -> Option<Self> {
         let count = capacity as usize;
         let head = start.wrapping_neg() % align_of::<Pages>();
-        let dirty = (head + size_of::<Pages>()).next_multiple_of(8);
+        let behind = head + size_of::<Pages>();
+        // It is addresses that are aligned: the region may start anywhere.
+        let dirty = behind + start.wrapping_add(behind).wrapping_neg() % 8;
         let edges = dirty.checked_add(count.div_ceil(64) * 8)?;
         let entries = edges.checked_add(edges_size(capacity))?;
         let slabs = entries.checked_add(count.checked_mul(16)?)?;

@@ -10,11 +10,13 @@
 //!
 //! What is behind free pages goes back to the source when what is in use has fallen below a quarter of
 //! what it was at most since the last time (its recent peak), and stays there for a while: for some
-//! tens of requests that concern pages, or a few of those of small blocks that leave the fast path. So
+//! tens of requests that concern pages, or a few of those of small blocks that leave the fast path.
+//! That may be too soon, for a program that frees all and begins anew: each time that half of the peak
+//! comes again, the while is four times as long from then on, and each time that it does not, half. So
 //! a program that holds about as much all the time never gives back what it needs again at once, nor
-//! does one that frees all and begins anew; and one that has freed everything and goes on holds next
-//! to nothing. This is found out where pages are taken and freed, which is no fast path; there is no
-//! timer and no thread.
+//! for long does one that comes and goes in waves; and one that has freed everything and goes on holds
+//! next to nothing. This is found out where pages are taken and freed, which is no fast path; there is
+//! no timer and no thread.
 //!
 //! # Invariants
 //!
@@ -47,6 +49,10 @@ pub(crate) struct Store<S: Source, P> {
     peak: usize,
     /// For how long it is far below that: see [`Weight`].
     waited: u32,
+    /// For how long it must be.
+    wait: u32,
+    /// From so much in use on, it was too soon to give pages back the last time.
+    regret: usize,
     /// How many bytes of pages are in blocks, not in slabs.
     pub(crate) in_blocks: usize,
     /// How many bytes may be held, at most.
@@ -72,8 +78,9 @@ pub(crate) enum Weight {
     Small = 8,
 }
 
-/// How much weight there is to be in a row.
+/// How much weight there is to be in a row, at least, and at most.
 const WAIT: u32 = 64;
+const MOST_WAIT: u32 = 64 * 1024;
 
 /// Less than this is not worth giving back.
 const LEAST_PEAK: usize = 128 * 1024;
@@ -115,6 +122,8 @@ impl<S: Source, P: Policy> Store<S, P> {
             used: 0,
             peak: 0,
             waited: 0,
+            wait: WAIT,
+            regret: usize::MAX,
             in_blocks: 0,
             limit: usize::MAX,
             is_open: false,
@@ -360,6 +369,10 @@ impl<S: Source, P: Policy> Store<S, P> {
         self.used += bytes;
         if self.used > self.peak {
             self.peak = self.used;
+            if self.peak >= self.regret {
+                self.regret = usize::MAX;
+                self.wait = if self.wait < MOST_WAIT { self.wait * 4 } else { MOST_WAIT };
+            }
         }
     }
 
@@ -371,13 +384,18 @@ impl<S: Source, P: Policy> Store<S, P> {
             self.waited = 0;
             return false;
         }
-        self.waited += weight as u32;
-        self.waited >= WAIT && self.peak >= LEAST_PEAK
+        self.waited = self.waited.saturating_add(weight as u32);
+        self.waited >= self.wait && self.peak >= LEAST_PEAK
     }
 
     /// Gives back what is behind free pages.
     #[cold]
     pub(crate) fn discard_free(&mut self) {
+        if self.regret != usize::MAX {
+            self.wait = (self.wait / 2).max(WAIT);
+        }
+        let half = self.peak / 2;
+        self.regret = if half > self.used { half } else { usize::MAX };
         (self.peak, self.waited) = (self.used, 0);
         for mut pages in self.regions() {
             // SAFETY: heads in the list are ours and initialized, and nobody else borrows them.

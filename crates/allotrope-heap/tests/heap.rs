@@ -6,13 +6,16 @@
 use std::alloc::Layout;
 use std::collections::BTreeSet;
 use std::mem::MaybeUninit;
+use std::ops::Range;
 use std::ptr::NonNull;
 use std::rc::Rc;
 
 use allocator_api2::alloc::{Allocator, Global};
 use allocator_api2::boxed::Box as HeapBox;
 use allocator_api2::vec::Vec as HeapVec;
-use allotrope_core::{AllocError, Buffer, ClassicPolicy, Locked, OsPages, Upstream};
+use allotrope_core::{
+    AllocError, Buffer, ClassicPolicy, Contents, Locked, OsPages, Region, Source, Upstream,
+};
 use allotrope_heap::{Block, HeapRc, LocalHeap, Route, Strategy};
 use hashbrown::HashMap;
 
@@ -35,6 +38,72 @@ unsafe impl Allocator for Counting {
         self.0.set(self.0.get() - 1);
         // SAFETY: `allocate` got the block there.
         unsafe { Global.deallocate(start, layout) };
+    }
+}
+
+/// `OsPages`, that counts the regions that were asked for, and how often memory was given back.
+#[derive(Default)]
+struct CountingPages {
+    reserved: Rc<std::cell::Cell<usize>>,
+    discarded: Rc<std::cell::Cell<usize>>,
+}
+
+// SAFETY: the regions are those of `OsPages`.
+unsafe impl Source for CountingPages {
+    const RESERVES_AHEAD: bool = OsPages::RESERVES_AHEAD;
+
+    fn reserve(&self, least: usize, wanted: usize) -> Result<Region, AllocError> {
+        self.reserved.set(self.reserved.get() + 1);
+        OsPages::new().reserve(least, wanted)
+    }
+
+    unsafe fn commit(&self, region: &Region, range: Range<usize>) -> Result<(), AllocError> {
+        // SAFETY: as the caller promises.
+        unsafe { OsPages::new().commit(region, range) }
+    }
+
+    unsafe fn discard(&self, region: &Region, range: Range<usize>) -> Contents {
+        self.discarded.set(self.discarded.get() + 1);
+        // SAFETY: as the caller promises.
+        unsafe { OsPages::new().discard(region, range) }
+    }
+
+    unsafe fn release(&self, region: Region) {
+        // SAFETY: as the caller promises.
+        unsafe { OsPages::new().release(region) };
+    }
+}
+
+#[test]
+fn regions_are_few_where_little_is_reserved_ahead() {
+    let source = CountingPages::default();
+    let reserved = Rc::clone(&source.reserved);
+    let heap = LocalHeap::<_, ClassicPolicy>::with_policy(source);
+    for _ in 0..1000 {
+        heap.allocate(layout(100_000)).unwrap();
+    }
+    assert!(reserved.get() < 30, "{}", reserved.get());
+}
+
+#[test]
+fn what_comes_in_waves_is_not_given_back_again_and_again() {
+    for size in [1000, 8000, 9000] {
+        let source = CountingPages::default();
+        let discarded = Rc::clone(&source.discarded);
+        let heap = LocalHeap::new(source);
+        let mut blocks = Vec::new();
+        for wave in 0..40 {
+            blocks.extend((0..2000).map(|_| heap.allocate(layout(size)).unwrap()));
+            for block in blocks.drain(..) {
+                // SAFETY: allocated above with this layout.
+                unsafe { heap.deallocate(block.cast(), layout(size)) };
+            }
+            if wave == 20 {
+                // At first it is.
+                discarded.set(0);
+            }
+        }
+        assert_eq!(discarded.get(), 0, "{size}");
     }
 }
 
@@ -115,6 +184,57 @@ fn the_limit_is_never_passed() {
 }
 
 #[test]
+fn the_first_small_block_after_a_large_one_keeps_the_limit() {
+    let heap = LocalHeap::new(OsPages::new());
+    let large = heap.allocate(layout(2 << 20)).unwrap();
+    let limit = heap.bytes_held() + 10_000;
+    heap.set_limit(Some(limit));
+    assert_eq!(heap.allocate(layout(10)), Err(AllocError));
+    assert!(heap.bytes_held() <= limit, "{} of {limit}", heap.bytes_held());
+    // SAFETY: allocated above with this layout.
+    unsafe { heap.deallocate(large.cast(), layout(2 << 20)) };
+    assert!(heap.allocate(layout(10)).is_ok());
+}
+
+#[test]
+fn regions_that_are_longer_than_asked_for_keep_the_limit() {
+    let mut bytes = vec![MaybeUninit::uninit(); 1 << 20];
+    for limit in (100 << 10..1 << 20).step_by(77_777) {
+        let in_buffer = LocalHeap::new(Buffer::new(&mut bytes));
+        let over_another = LocalHeap::new(Upstream::new(Global));
+        in_buffer.set_limit(Some(limit));
+        over_another.set_limit(Some(limit));
+        for size in [100, 5000, 20_000, 9000].into_iter().cycle().take(100) {
+            let _ = (in_buffer.allocate(layout(size)), over_another.allocate(layout(size)));
+            let held = in_buffer.bytes_held().max(over_another.bytes_held());
+            assert!(held <= limit, "{held} of {limit}");
+        }
+        assert!(in_buffer.bytes_used() > limit / 2 && over_another.bytes_used() > limit / 2);
+    }
+}
+
+#[test]
+fn large_blocks_keep_the_limit_with_all_that_they_need_besides() {
+    for limit in (0..300 << 10).step_by(4096) {
+        let heap = LocalHeap::new(OsPages::new());
+        heap.set_limit(Some(limit));
+        for _ in 0..100 {
+            let _ = heap.with(Strategy::Extents).allocate(layout(10));
+            assert!(heap.bytes_held() <= limit, "{} of {limit}", heap.bytes_held());
+        }
+    }
+    let heap = LocalHeap::new(Upstream::new(Global));
+    heap.set_limit(Some(5 << 20));
+    let block = heap.allocate(layout(3 << 20)).unwrap();
+    let aligned = Layout::from_size_align(3 << 20, 8 << 20).unwrap();
+    // SAFETY: the block is in use, with this layout.
+    let grown = unsafe { heap.grow(block.cast(), layout(3 << 20), aligned) };
+    // By chance it is aligned.
+    assert!(grown.is_err() || grown == Ok(block));
+    assert!(heap.bytes_held() <= 5 << 20, "{}", heap.bytes_held());
+}
+
+#[test]
 fn a_request_that_cannot_be_served_changes_nothing() {
     let mut bytes = vec![MaybeUninit::uninit(); 64 * 1024];
     let heap = LocalHeap::new(Buffer::new(&mut bytes));
@@ -137,6 +257,20 @@ fn a_small_buffer_serves_many_classes() {
     assert!(heap.allocate(layout(10_000)).is_ok(), "a medium block");
     let served = sizes.iter().filter(|&&size| heap.allocate(layout(size)).is_ok()).count();
     assert_eq!(served, sizes.len());
+}
+
+#[test]
+fn a_buffer_may_start_anywhere() {
+    let mut bytes = vec![MaybeUninit::uninit(); 300 * 1024];
+    for shift in 0..17 {
+        let heap = LocalHeap::new(Buffer::new(&mut bytes[shift..]));
+        for size in [10, 3000, 10_000, 30_000] {
+            let block = heap.allocate_zeroed(layout(size)).unwrap();
+            // SAFETY: the block is ours, and initialized.
+            assert!(unsafe { block.as_ref() }.iter().all(|&byte| byte == 0), "{shift}");
+        }
+        assert_eq!(heap.check_invariants(), Ok(()), "{shift}");
+    }
 }
 
 #[test]

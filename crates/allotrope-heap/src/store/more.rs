@@ -62,7 +62,7 @@ impl<S: Source, P: Policy> Store<S, P> {
                 return Ok(());
             }
         }
-        self.add_region(least, growth.min(room))
+        self.add_region(least, growth.min(room), room)
     }
 
     /// Gets the first region: a small one, or the one that there is.
@@ -71,7 +71,7 @@ impl<S: Source, P: Policy> Store<S, P> {
             Some(region) => region,
             None => self.source.reserve(1, POCKET_SIZE)?,
         };
-        if region.size() > self.limit {
+        if !self.has_room_for(region.size()) {
             return Err(self.refuse(region));
         }
         let region = if region.size() >= LEAST_PAGES_REGION {
@@ -95,14 +95,13 @@ impl<S: Source, P: Policy> Store<S, P> {
         Ok(())
     }
 
-    /// Gets a further region with room for `least` pages, and adds as many as `growth`.
-    fn add_region(&mut self, least: u32, growth: u32) -> Result<(), AllocError> {
+    /// Gets a further region with room for `least` pages, and adds as many as `growth`; or all that it
+    /// has room for, `room` at most, where the rest would be nobody's.
+    fn add_region(&mut self, least: u32, growth: u32, room: u32) -> Result<(), AllocError> {
         let roomy = region_size(least as usize).ok_or(AllocError)?;
-        let wanted = if S::RESERVES_AHEAD {
-            P::RESERVE_SIZE
-        } else {
-            region_size(growth as usize).unwrap_or(roomy)
-        };
+        let wanted = region_size(growth as usize).unwrap_or(roomy);
+        // Regions become longer and longer, for frees look through all of them.
+        let wanted = if S::RESERVES_AHEAD { wanted.max(P::RESERVE_SIZE) } else { wanted };
         let region = self.source.reserve(roomy, wanted.max(roomy))?;
         let mut head = match Pages::open(&self.source, region) {
             Ok(head) => head,
@@ -111,7 +110,7 @@ impl<S: Source, P: Policy> Store<S, P> {
         // SAFETY: heads are initialized, and this one is nobody else's.
         let pages = unsafe { head.as_mut() };
         let most = pages.addable();
-        let at_once = if S::RESERVES_AHEAD { growth.min(most) } else { most };
+        let at_once = if S::RESERVES_AHEAD { growth.min(most) } else { most.min(room) };
         if !pages.extend(&self.source, at_once) && !pages.extend(&self.source, least.min(most)) {
             // SAFETY: as above, and it is not used any more.
             let region = unsafe { Pages::into_region(head) };
