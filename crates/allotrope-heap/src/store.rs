@@ -102,8 +102,8 @@ const fn slab_pages(block_size: usize) -> u8 {
     let mut pages = 16;
     while pages >= 4 {
         let bytes = pages * PAGE;
-        // In millionths of all bytes.
-        let rest = (bytes % block_size) * 1_000_000 / bytes;
+        // In parts of all bytes, so many that 32 bits hold the product.
+        let rest = (bytes % block_size) * 32_768 / bytes;
         if bytes / block_size >= 8 && rest <= best_rest {
             (best, best_rest) = (pages, rest);
         }
