@@ -44,8 +44,8 @@ fn many_heaps_leave_nothing_behind() {
     assert!(grown < 100 << 20, "{grown} bytes of addresses more");
 }
 
-/// AddressSanitizer keeps memory for every address in use.
-#[cfg(not(allotrope_asan))]
+/// Sanitizers keep memory of their own for every address in use.
+#[cfg(not(any(allotrope_asan, allotrope_tsan)))]
 #[test]
 fn what_is_freed_goes_back_to_the_system() {
     let _alone = alone();
