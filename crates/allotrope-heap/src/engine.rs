@@ -141,8 +141,8 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
 
     /// Hands out a block of a class whose list is empty.
     ///
-    /// The ABI of C says that it does not unwind. So whoever inlines the fast path needs a frame for
-    /// this call only where it is made.
+    /// The ABI of C says that it does not unwind, as allocators must not: whoever inlines the fast path
+    /// has no landing pad for it.
     #[cold]
     #[inline(never)]
     #[allow(improper_ctypes_definitions, reason = "called from here alone")]
@@ -315,7 +315,8 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
         }
     }
 
-    /// Looks at a class's list; see `refill` for the ABI.
+    /// Looks at a class's list. By the ABI of C, see `refill`, it is a tail call where a free is the last
+    /// that a function does.
     #[cold]
     #[inline(never)]
     #[allow(improper_ctypes_definitions, reason = "called from here alone")]

@@ -11,9 +11,6 @@
 #![no_std]
 #![cfg_attr(feature = "nightly", feature(allocator_api))]
 
-#[cfg(feature = "std")]
-extern crate std;
-
 mod blocks;
 mod class;
 mod default_source;

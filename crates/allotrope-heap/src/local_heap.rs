@@ -272,7 +272,8 @@ impl<S: Source, P: Policy, H: Hook> LocalHeap<S, P, H> {
 
     /// Limits how many bytes the heap may hold. What it holds already stays. A heap over pages of the
     /// system holds 64 KiB with its first block, and grows by 1 MiB, or by less where the limit is
-    /// near.
+    /// near. Pages that are free count until [`trim`](Self::trim). While a large block is copied to
+    /// another, both are held, which may pass the limit for that long.
     pub fn set_limit(&self, limit: Option<usize>) {
         self.run(|engine| engine.store.limit = limit.unwrap_or(usize::MAX));
     }
@@ -304,7 +305,8 @@ impl<S: Source, P: Policy, H: Hook> LocalHeap<S, P, H> {
         self.engine.bytes_held()
     }
 
-    /// The size in bytes of the largest free block, which can be had without asking the source.
+    /// The size in bytes of the largest free block in what is held. Above `Policy::LARGEST_MEDIUM` a
+    /// request asks the source first all the same.
     pub fn largest_free_block(&self) -> usize {
         self.engine.largest_free_block()
     }
