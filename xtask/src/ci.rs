@@ -1,11 +1,11 @@
 //! `cargo xtask ci`: what a merge depends on, up to the first failure.
 //!
 //! ```text
-//! one lane    lint ─▶ test ─▶ features ─▶ …
-//! the other   cross check ─▶ cross windows ─▶ …
+//! one worker   lint ─▶ test ─▶ valgrind ─▶ paths ─▶ loom ─▶ …
+//! the other    cross check ─▶ cross windows ─▶ cross i686 ─▶ asan ─▶ …
 //! ```
 //!
-//! Steps of different lanes share no target folder, so both lanes run at once: much of a step is one
+//! Steps that share a target folder make a chain. Two workers take chains, since much of a step is one
 //! crate after the other through the compiler, or one test that is slower than the rest, which keeps
 //! one processor busy. What a step prints goes to a file, and to the standard output when it ends.
 
@@ -21,15 +21,25 @@ use std::time::{Duration, Instant};
 use crate::shell;
 use crate::workspace::Workspace;
 
-/// The commands with their arguments, in each lane the quickest to fail first.
-const LANES: [&[&str]; 2] = [
-    &["lint", "test", "features", "versions", "asan", "valgrind", "fuzz all 8", "paths", "foreign"],
-    &["cross check", "loom", "cross windows", "cross i686", "tsan"],
+/// The commands with their arguments: what is likely to fail first, and what is short last.
+const CHAINS: &[&[&str]] = &[
+    &["lint", "test", "valgrind", "paths"],
+    &["cross check", "cross windows", "cross i686"],
+    &["features", "versions"],
+    &["loom"],
+    &["asan"],
+    &["tsan"],
+    &["fuzz all 8"],
+    &["foreign"],
 ];
 
-/// How far both lanes are.
+/// How many chains run at a time.
+const WORKERS: usize = 2;
+
+/// How far the workers are.
 #[derive(Default)]
 struct Progress {
+    chains_begun: usize,
     times: Vec<(&'static str, Duration)>,
     failure: Option<String>,
 }
@@ -44,11 +54,15 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
     let start = Instant::now();
     let progress = Mutex::new(Progress::default());
     thread::scope(|threads| {
-        for lane in LANES {
-            threads.spawn(|| run_lane(lane, &ourselves, &folder, &progress));
+        for _ in 0..WORKERS {
+            threads.spawn(|| {
+                while let Some(chain) = next_chain(&progress) {
+                    run_chain(chain, &ourselves, &folder, &progress);
+                }
+            });
         }
     });
-    let Progress { times, failure } =
+    let Progress { times, failure, .. } =
         progress.into_inner().unwrap_or_else(|lock| lock.into_inner());
     println!("\n== {} ==\n", if failure.is_none() { "all steps passed" } else { "failed" });
     for (step, time) in times {
@@ -58,9 +72,20 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
     failure.map_or(Ok(()), Err)
 }
 
-/// Runs the steps of a lane, until one of either lane fails.
-fn run_lane(lane: &[&'static str], ourselves: &Path, folder: &Path, progress: &Mutex<Progress>) {
-    for &step in lane {
+/// Takes the next chain for a worker, unless a step has failed.
+fn next_chain(progress: &Mutex<Progress>) -> Option<&'static [&'static str]> {
+    let mut progress = progress.lock().unwrap_or_else(|lock| lock.into_inner());
+    if progress.failure.is_some() {
+        return None;
+    }
+    let chain = CHAINS.get(progress.chains_begun).copied()?;
+    progress.chains_begun += 1;
+    Some(chain)
+}
+
+/// Runs the steps of a chain, until one of any chain fails.
+fn run_chain(chain: &[&'static str], ourselves: &Path, folder: &Path, progress: &Mutex<Progress>) {
+    for &step in chain {
         println!("cargo xtask {step}: begins");
         let start = Instant::now();
         let log = folder.join(format!("{}.log", step.replace(' ', "-")));

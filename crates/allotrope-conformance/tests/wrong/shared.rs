@@ -61,6 +61,26 @@ impl Shared {
         self.books().blocks.values().map(|block| block.layout.size()).sum()
     }
 
+    /// Copies the first `kept` bytes of the block at `start` into `block`, frees it, returns `block`.
+    ///
+    /// # Safety
+    ///
+    /// The block at `start` is a live one of this allocator with the layout `old`, `block` another
+    /// or, by the bug, the same; both have `kept` bytes. The old one is the caller's no more.
+    unsafe fn moved(
+        &self,
+        start: NonNull<u8>,
+        old: Layout,
+        block: NonNull<[u8]>,
+        kept: usize,
+    ) -> Allocated {
+        // SAFETY: both blocks have as many bytes, and may be one.
+        unsafe { block.cast::<u8>().copy_from(start, kept) };
+        // SAFETY: the caller's promise.
+        unsafe { self.deallocate(start, old) };
+        Ok(block)
+    }
+
     fn books(&self) -> MutexGuard<'_, Books> {
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -91,6 +111,28 @@ unsafe impl Allocator for Shared {
         let block = Block { start, layout, owner: me, times: 1, is_lost: false };
         books.blocks.insert(start.addr().get(), block);
         Ok(NonNull::slice_from_raw_parts(start, layout.size()))
+    }
+
+    // The trait's own copy with `copy_nonoverlapping`: where a thread frees what another allocated,
+    // the block that is handed out twice may be the one that grows.
+
+    unsafe fn grow(&self, start: NonNull<u8>, old: Layout, new: Layout) -> Allocated {
+        // SAFETY: the caller's promise; the new block is at least as large as the old one.
+        unsafe { self.moved(start, old, self.allocate(new)?, old.size()) }
+    }
+
+    unsafe fn grow_zeroed(&self, start: NonNull<u8>, old: Layout, new: Layout) -> Allocated {
+        let block = self.allocate(new)?;
+        let (kept, rest) = (old.size(), new.size() - old.size());
+        // SAFETY: both ranges lie in the new block.
+        unsafe { block.cast::<u8>().add(kept).write_bytes(0, rest) };
+        // SAFETY: as in `grow`.
+        unsafe { self.moved(start, old, block, kept) }
+    }
+
+    unsafe fn shrink(&self, start: NonNull<u8>, old: Layout, new: Layout) -> Allocated {
+        // SAFETY: the caller's promise; the old block is at least as large as the new one.
+        unsafe { self.moved(start, old, self.allocate(new)?, new.size()) }
     }
 
     unsafe fn deallocate(&self, start: NonNull<u8>, _: Layout) {
