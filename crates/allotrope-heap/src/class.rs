@@ -128,16 +128,11 @@ impl Class {
         };
         // SAFETY: slabs in the list are valid, and borrowed by nobody else.
         let in_place = unsafe { slab.as_mut() };
-        let (first, count) = match in_place.free.take() {
-            Some(first) => (Some(first), core::mem::take(&mut in_place.free_count)),
-            None => {
-                let size = class.block_size();
-                in_place.link_untouched(size, (LINKED_AT_ONCE / size).max(1) as u16)
-            }
-        };
+        let size = class.block_size();
+        let (first, count) = in_place.hand_out(size, (LINKED_AT_ONCE / size).max(1) as u16);
         self.available -= u32::from(count);
         self.fallen = 0;
-        if in_place.available() == 0 {
+        if in_place.is_full() {
             // SAFETY: it is in the list, and valid.
             unsafe { unlist(&mut self.slabs, slab) };
         }
@@ -177,19 +172,15 @@ impl Class {
         }
         self.fallen = self.fallen.saturating_add(frees);
         if self.fallen as usize >= MOST_WAITING / size {
-            self.flush(size, store);
+            self.flush(store);
         }
         Look::Falling
     }
 
     /// Gives the list back, and has it looked at again when an eighth of what is in use was freed: so
     /// that of a program that frees all that it has, next to nothing is left.
-    pub(crate) fn drain<S: Source, P: Policy>(
-        &mut self,
-        class: SizeClass,
-        store: &mut Store<S, P>,
-    ) {
-        self.flush(class.block_size(), store);
+    pub(crate) fn drain<S: Source, P: Policy>(&mut self, store: &mut Store<S, P>) {
+        self.flush(store);
         let used = self.total - self.available;
         self.set_patience((used / 8).clamp(1, MOST_PATIENCE));
     }
@@ -203,65 +194,49 @@ impl Class {
         self.countdown = self.patience;
     }
 
-    /// Gives all blocks of the list back to their slabs.
-    pub(crate) fn flush<S: Source, P: Policy>(&mut self, size: usize, store: &mut Store<S, P>) {
+    /// Gives all blocks of the list back to their slabs, and slabs that are empty then to the store.
+    pub(crate) fn flush<S: Source, P: Policy>(&mut self, store: &mut Store<S, P>) {
         self.fallen = 0;
         let mut next = self.free.take();
-        // Often one slab's blocks follow each other.
-        let (mut slab, mut start, mut bytes) = (None, 0, 0);
+        let mut finder = store.slab_finder();
+        let mut count = 0;
         while let Some(block) = next {
-            // SAFETY: blocks in the list are ours, and start with a link.
-            next = unsafe { block.read() }.next;
-            if block.addr().get().wrapping_sub(start) >= bytes {
-                // SAFETY: the block is of one of this class's slabs.
-                slab = unsafe { store.slab_of(block.cast()) };
-                // SAFETY: slabs are valid.
-                (start, bytes) = slab.map_or((0, 0), |slab| unsafe { slab.as_ref() }.span(size));
-            }
-            let Some(of) = slab else {
+            // SAFETY: blocks in the list are ours, and start with a link; each is one of a slab.
+            let found = unsafe {
+                next = block.read().next;
+                match finder.slab_of(block.cast()) {
+                    None => {
+                        let (found, better) = store.slab_elsewhere(block.cast());
+                        finder = better.unwrap_or(finder);
+                        found
+                    }
+                    found => found,
+                }
+            };
+            let Some(mut slab) = found else {
                 debug_assert!(false, "a block that is not from here");
                 continue;
             };
-            // SAFETY: the block is of this slab, which is of this class, and in no list any more.
-            if unsafe { self.give_back(block, of, store) } {
-                bytes = 0;
+            // SAFETY: slabs are valid, and borrowed by nobody else.
+            let in_place = unsafe { slab.as_mut() };
+            if in_place.is_full() {
+                // SAFETY: a slab without available blocks is in no list.
+                unsafe { list(&mut self.slabs, slab) };
+            }
+            count += 1;
+            // SAFETY: the block is of this slab, was handed out, and is in no list any more.
+            if unsafe { in_place.put(block) } {
+                self.total -= u32::from(in_place.blocks);
+                self.available = self.available + core::mem::take(&mut count) - u32::from(in_place.blocks);
+                // SAFETY: it is in the list; all its blocks are here, so nobody uses any.
+                unsafe {
+                    unlist(&mut self.slabs, slab);
+                    store.give_slab(slab);
+                }
+                finder.forget();
             }
         }
-    }
-
-    /// Gives a block back to its slab, and the slab to the store if it is empty now, which it says.
-    ///
-    /// # Safety
-    ///
-    /// It is a block of this slab, which is of this class, is not in use, and in no list.
-    #[inline(always)]
-    unsafe fn give_back<S: Source, P: Policy>(
-        &mut self,
-        block: NonNull<FreeBlock>,
-        mut slab: NonNull<Slab>,
-        store: &mut Store<S, P>,
-    ) -> bool {
-        // SAFETY: slabs are valid, and borrowed by nobody else.
-        let in_place = unsafe { slab.as_mut() };
-        let was_full = in_place.available() == 0;
-        // SAFETY: as the caller promises.
-        unsafe { in_place.put(block) };
-        self.available += 1;
-        if was_full {
-            // SAFETY: a slab without available blocks is in no list.
-            unsafe { list(&mut self.slabs, slab) };
-        }
-        let is_empty = in_place.is_empty();
-        if is_empty {
-            self.total -= u32::from(in_place.blocks);
-            self.available -= u32::from(in_place.blocks);
-            // SAFETY: it is in the list; all its blocks are here, so nobody uses any.
-            unsafe {
-                unlist(&mut self.slabs, slab);
-                store.give_slab(slab);
-            }
-        }
-        is_empty
+        self.available += count;
     }
 
     /// Are the numbers right, and all links?
@@ -286,7 +261,7 @@ impl Class {
             let address = slab.addr().get();
             // SAFETY: slabs in the list are valid.
             let slab = unsafe { slab.as_ref() };
-            if slab.available() == 0 || usize::from(slab.class) != index {
+            if slab.is_full() || usize::from(slab.class) != index {
                 return Err(("slabs that are listed have blocks of this class", address));
             }
             available += slab.available();

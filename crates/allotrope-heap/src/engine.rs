@@ -164,8 +164,8 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
 
     /// Gives all blocks that wait in free lists back to their slabs.
     pub(crate) fn flush_all(&mut self) {
-        for (index, class) in self.classes.iter_mut().enumerate() {
-            class.flush(SizeClass::at(index).block_size(), &mut self.store);
+        for class in &mut self.classes {
+            class.flush(&mut self.store);
         }
     }
 
@@ -324,7 +324,7 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
         let Self { classes, store, .. } = self;
         let of = &mut classes[class.index()];
         if self.is_draining {
-            of.drain(class, store);
+            of.drain(store);
         } else {
             match of.relax(class, store) {
                 Look::Anew(forgotten) => self.falls = self.falls.saturating_sub(forgotten),
@@ -332,8 +332,8 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
             }
             if self.falls >= FALLS {
                 self.is_draining = true;
-                for (index, of) in classes.iter_mut().enumerate() {
-                    of.drain(SizeClass::at(index), store);
+                for of in classes {
+                    of.drain(store);
                 }
             }
         }

@@ -44,6 +44,53 @@ pub(crate) struct Pages {
     is_zeroed: bool,
 }
 
+/// Finds the slabs of one region, for many blocks one after the other.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SlabFinder {
+    base: NonNull<u8>,
+    pages: usize,
+    entries: Entries,
+    slabs: NonNull<Slab>,
+    /// The page of the last block, or one that there is not, and its slab.
+    last: (usize, NonNull<Slab>),
+}
+
+impl SlabFinder {
+    /// Finds none.
+    pub(crate) const NOWHERE: Self = Self {
+        base: NonNull::dangling(),
+        pages: 0,
+        entries: Entries::new(NonNull::dangling()),
+        slabs: NonNull::dangling(),
+        last: (usize::MAX, NonNull::dangling()),
+    };
+
+    /// The slab that a block lies in, if it is one of this region.
+    ///
+    /// # Safety
+    ///
+    /// The block is one of a slab; no slab that was found was given back since, or `forget` was called.
+    #[inline(always)]
+    pub(crate) unsafe fn slab_of(&mut self, block: NonNull<u8>) -> Option<NonNull<Slab>> {
+        let page = block.addr().get().wrapping_sub(self.base.addr().get()) / PAGE;
+        if page != self.last.0 {
+            if page >= self.pages {
+                return None;
+            }
+            // SAFETY: the page is one of the region's, and of a slab (caller).
+            let first = unsafe { self.entries.first_of_slab(page as u32) };
+            // SAFETY: as in `Pages::slab_of`.
+            self.last = (page, unsafe { self.slabs.add(first as usize) });
+        }
+        Some(self.last.1)
+    }
+
+    /// Forgets the slab that was found last.
+    pub(crate) const fn forget(&mut self) {
+        self.last.0 = usize::MAX;
+    }
+}
+
 /// Where the parts of a region lie, in bytes from its start.
 #[derive(Clone, Copy, Debug)]
 struct Places {
@@ -366,6 +413,18 @@ impl Pages {
     pub(crate) unsafe fn slab_of(&self, page: u32) -> NonNull<Slab> {
         // SAFETY: as the caller promises.
         unsafe { self.slabs.add(self.entries.first_of_slab(page) as usize) }
+    }
+
+    /// What finds slabs here.
+    #[inline(always)]
+    pub(crate) fn slab_finder(&self) -> SlabFinder {
+        SlabFinder {
+            base: self.base,
+            pages: self.space.granules() as usize,
+            entries: self.entries,
+            slabs: self.slabs,
+            ..SlabFinder::NOWHERE
+        }
     }
 
     /// Takes everything back. What is behind the pages stays.

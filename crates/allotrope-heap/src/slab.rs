@@ -16,7 +16,7 @@
 //! # Invariants
 //!
 //! 1. The first `blocks - untouched` blocks were handed out before; the others never were.
-//! 2. `free` links `free_count` of the former; they are in no other list.
+//! 2. `free` links those of the former that came back; they are in no other list. The rest are `used`.
 //! 3. A slab is in its class's list of slabs if and only if it has free or untouched blocks.
 
 use core::ptr::NonNull;
@@ -36,8 +36,8 @@ pub(crate) struct Slab {
     pub(crate) blocks: u16,
     /// How many were never handed out.
     pub(crate) untouched: u16,
-    /// How many are linked.
-    pub(crate) free_count: u16,
+    /// How many were handed out and did not come back.
+    pub(crate) used: u16,
     /// The index of its class.
     pub(crate) class: u8,
 }
@@ -52,44 +52,47 @@ impl Slab {
     /// A slab of `blocks` untouched blocks from `start` on.
     pub(crate) const fn new(start: NonNull<u8>, blocks: u16, class: u8) -> Self {
         let (free, next, prev) = (None, None, None);
-        Self { free, next, prev, start, blocks, untouched: blocks, free_count: 0, class }
-    }
-
-    /// Where its blocks of `size` bytes start, and how many bytes they have.
-    pub(crate) fn span(&self, size: usize) -> (usize, usize) {
-        (self.start.addr().get(), usize::from(self.blocks) * size)
+        Self { free, next, prev, start, blocks, untouched: blocks, used: 0, class }
     }
 
     /// How many blocks could be handed out.
     pub(crate) const fn available(&self) -> u32 {
-        self.free_count as u32 + self.untouched as u32
+        (self.blocks - self.used) as u32
     }
 
-    /// Are all blocks here?
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.free_count as u32 + self.untouched as u32 == self.blocks as u32
+    /// Could none be handed out?
+    #[inline(always)]
+    pub(crate) const fn is_full(&self) -> bool {
+        self.used == self.blocks
     }
 
-    /// Takes a block back.
+    /// Takes a block back; true if all are back.
     ///
     /// # Safety
     ///
     /// It is one of this slab's, was handed out, and is in no list.
     #[inline(always)]
-    pub(crate) unsafe fn put(&mut self, mut block: NonNull<FreeBlock>) {
+    pub(crate) unsafe fn put(&mut self, mut block: NonNull<FreeBlock>) -> bool {
         // SAFETY: the block is free (caller), so it is ours, and it starts with a link.
         unsafe { block.as_mut() }.next = self.free;
         self.free = Some(block);
-        self.free_count += 1;
+        self.used -= 1;
+        self.used == 0
     }
 
-    /// Links the next `most` untouched blocks of `size` bytes, in their order; returns the first and
-    /// how many there are.
-    pub(crate) fn link_untouched(
-        &mut self,
-        size: usize,
-        most: u16,
-    ) -> (Option<NonNull<FreeBlock>>, u16) {
+    /// Hands out all blocks that came back, or else the next `most` untouched ones of `size` bytes,
+    /// linked; returns the first and how many there are.
+    pub(crate) fn hand_out(&mut self, size: usize, most: u16) -> (Option<NonNull<FreeBlock>>, u16) {
+        let (first, count) = match self.free.take() {
+            Some(first) => (Some(first), self.blocks - self.untouched - self.used),
+            None => self.link_untouched(size, most),
+        };
+        self.used += count;
+        (first, count)
+    }
+
+    /// Links untouched blocks, in their order.
+    fn link_untouched(&mut self, size: usize, most: u16) -> (Option<NonNull<FreeBlock>>, u16) {
         let count = most.min(self.untouched);
         let touched = usize::from(self.blocks - self.untouched);
         self.untouched -= count;

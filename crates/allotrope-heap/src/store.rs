@@ -32,7 +32,7 @@ use allotrope_core::parts::{Large, SizeClass, release_clean};
 use allotrope_core::{AllocError, Policy, Source, poison};
 
 use crate::entries::Kind;
-use crate::pages::Pages;
+use crate::pages::{Pages, SlabFinder};
 use crate::pocket::Pocket;
 use crate::route::PAGE;
 use crate::slab::Slab;
@@ -180,6 +180,36 @@ impl<S: Source, P: Policy> Store<S, P> {
             match self.place_of(block)? {
                 Place::Pages(pages, page) => Some(pages.as_ref().slab_of(page)),
                 Place::Pocket(page) => Some(self.pocket.as_ref()?.slab_of(page)),
+            }
+        }
+    }
+
+    /// What finds slabs in the newest region.
+    #[inline(always)]
+    pub(crate) fn slab_finder(&self) -> SlabFinder {
+        // SAFETY: heads in the list are ours and initialized.
+        self.pages.map_or(SlabFinder::NOWHERE, |pages| unsafe { pages.as_ref() }.slab_finder())
+    }
+
+    /// The slab that a block lies in, and what finds others of its region, if it is one with a table.
+    ///
+    /// # Safety
+    ///
+    /// As for [`slab_of`](Self::slab_of).
+    #[cold]
+    #[inline(never)]
+    pub(crate) unsafe fn slab_elsewhere(
+        &self,
+        block: NonNull<u8>,
+    ) -> (Option<NonNull<Slab>>, Option<SlabFinder>) {
+        // SAFETY: the page is one of a slab (caller).
+        unsafe {
+            match self.place_of(block) {
+                Some(Place::Pages(pages, page)) => {
+                    let pages = pages.as_ref();
+                    (Some(pages.slab_of(page)), Some(pages.slab_finder()))
+                }
+                _ => (self.slab_of(block), None),
             }
         }
     }

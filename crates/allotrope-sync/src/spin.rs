@@ -49,6 +49,7 @@ unsafe impl RawMutex for SpinLock {
             if let Some(guard) = self.try_lock() {
                 return guard;
             }
+            core::hint::cold_path();
             while self.is_locked.load(Ordering::Relaxed) {
                 hint::spin_loop();
             }
