@@ -129,7 +129,9 @@ impl Class {
         // SAFETY: slabs in the list are valid, and borrowed by nobody else.
         let in_place = unsafe { slab.as_mut() };
         let size = class.block_size();
-        let (first, count) = in_place.hand_out(size, (LINKED_AT_ONCE / size).max(1) as u16);
+        // A small heap may never need more than half of a slab.
+        let most = (LINKED_AT_ONCE as u32 / size as u32).max(1) as u16;
+        let (first, count) = in_place.hand_out(size, most.min(in_place.blocks.div_ceil(2)));
         self.available -= u32::from(count);
         self.fallen = 0;
         if in_place.is_full() {
@@ -185,6 +187,7 @@ impl Class {
         self.set_patience((used / 8).clamp(1, MOST_PATIENCE));
     }
 
+    #[inline(always)]
     fn renew_patience(&mut self) {
         self.set_patience((self.total / 16).clamp(LEAST_PATIENCE, MOST_PATIENCE));
     }
@@ -227,7 +230,8 @@ impl Class {
             // SAFETY: the block is of this slab, was handed out, and is in no list any more.
             if unsafe { in_place.put(block) } {
                 self.total -= u32::from(in_place.blocks);
-                self.available = self.available + core::mem::take(&mut count) - u32::from(in_place.blocks);
+                self.available =
+                    self.available + core::mem::take(&mut count) - u32::from(in_place.blocks);
                 // SAFETY: it is in the list; all its blocks are here, so nobody uses any.
                 unsafe {
                     unlist(&mut self.slabs, slab);

@@ -32,6 +32,8 @@ pub(crate) struct Pocket {
     base: NonNull<u8>,
     /// The size of a page is two to this power.
     shift: u32,
+    /// How many pages there are.
+    count: u32,
     /// All pages.
     all: u64,
     free: u64,
@@ -74,10 +76,11 @@ impl Pocket {
         }
         // SAFETY: the gap is less than the region's size, or there was no page.
         let base = unsafe { region.start().add(gap) };
-        let all = u64::MAX >> (64 - count.min(64));
-        poison::poison(base, count.min(64) * per_page);
-        let shift = per_page.trailing_zeros();
-        Ok(Self { region, base, shift, all, free: all, starts: 0, slabs: 0 })
+        let count = count.min(64);
+        let all = u64::MAX >> (64 - count);
+        poison::poison(base, count * per_page);
+        let (shift, count) = (per_page.trailing_zeros(), count as u32);
+        Ok(Self { region, base, shift, count, all, free: all, starts: 0, slabs: 0 })
     }
 
     /// The region, when nobody needs what is in it.
@@ -103,7 +106,7 @@ impl Pocket {
     /// Takes everything back.
     pub(crate) fn reset(&mut self) {
         (self.free, self.starts, self.slabs) = (self.all, 0, 0);
-        poison::poison(self.base, (self.all.count_ones() as usize) << self.shift);
+        poison::poison(self.base, (self.count as usize) << self.shift);
     }
 
     /// Does the address lie in the pages?
@@ -116,10 +119,26 @@ impl Pocket {
 
     /// Takes a run of `size` bytes at a multiple of `align`.
     pub(crate) fn take(&mut self, size: usize, align: usize) -> Option<NonNull<u8>> {
+        let count = self.pages_for(size)?;
+        let page = self.take_pages(count, align)?;
+        Some(self.address(page))
+    }
+
+    /// How many pages have room for so many bytes, if there are as many.
+    #[inline(always)]
+    fn pages_for(&self, size: usize) -> Option<u32> {
         let count = size.div_ceil(1 << self.shift);
-        if count > 64 || count == 0 {
-            return None;
-        }
+        (1..=64).contains(&count).then_some(count as u32)
+    }
+
+    fn address(&self, page: u32) -> NonNull<u8> {
+        // SAFETY: the page is one of the region's (callers).
+        unsafe { self.base.add((page as usize) << self.shift) }
+    }
+
+    /// Takes a run of `count` pages, and returns the first.
+    #[inline(always)]
+    fn take_pages(&mut self, count: u32, align: usize) -> Option<u32> {
         // A bit stays where so many pages from there on are free: the runs' length doubles.
         let (mut fit, mut length) = (self.free, 1);
         while length < count {
@@ -131,18 +150,23 @@ impl Pocket {
         let run = (u64::MAX >> (64 - count)) << page;
         self.free &= !run;
         self.starts |= 1 << page;
-        // SAFETY: the page is one of the region's.
-        let start = unsafe { self.base.add((page as usize) << self.shift) };
-        poison::unpoison(start, count << self.shift);
-        Some(start)
+        poison::unpoison(self.address(page), (count as usize) << self.shift);
+        Some(page)
     }
 
     /// The first page of `pages` whose address is a multiple of `align`.
+    #[inline(always)]
     fn first_aligned(&self, pages: u64, align: usize) -> Option<u32> {
-        let base = self.base.addr().get();
         if align <= 1 << self.shift {
             return (pages != 0).then(|| pages.trailing_zeros());
         }
+        self.first_much_aligned(pages, align)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn first_much_aligned(&self, pages: u64, align: usize) -> Option<u32> {
+        let base = self.base.addr().get();
         let mut left = pages;
         while left != 0 {
             let page = left.trailing_zeros();
@@ -226,18 +250,25 @@ impl Pocket {
         align: usize,
         class: u8,
     ) -> Option<NonNull<Slab>> {
-        let most = (self.all.count_ones() as usize / 8) << self.shift;
+        let most = (self.count as usize / 8) << self.shift;
         let one = size + HEAD;
-        let wanted = (one + (BLOCKS - 1) * size).min(most).max(one);
-        let start = self.take(wanted, align).or_else(|| self.take(one, align))?;
-        let page = self.page_of(start)?;
+        let mut count = self.pages_for((one + (BLOCKS - 1) * size).min(most).max(one))?;
+        let page = match self.take_pages(count, align) {
+            Some(page) => page,
+            None => {
+                count = self.pages_for(one)?;
+                self.take_pages(count, align)?
+            }
+        };
         self.slabs |= 1 << page;
-        let bytes = (self.pages_of(page) as usize) << self.shift;
-        let blocks = ((bytes - HEAD) / size).min(usize::from(u16::MAX)) as u16;
-        poison::poison(start, bytes - HEAD);
+        let start = self.address(page);
+        let bytes = ((count as usize) << self.shift) - HEAD;
+        // A pocket has less than 4 GiB, and 32 bits are divided faster.
+        let blocks = (bytes as u32 / size as u32).min(u32::from(u16::MAX)) as u16;
+        poison::poison(start, bytes);
         // SAFETY: the run is ours, as long, and its end aligned to 64.
         unsafe {
-            let slab = start.add(bytes - HEAD).cast::<Slab>();
+            let slab = start.add(bytes).cast::<Slab>();
             slab.write(Slab::new(start, blocks, class));
             Some(slab)
         }

@@ -82,6 +82,7 @@ impl Slab {
 
     /// Hands out all blocks that came back, or else the next `most` untouched ones of `size` bytes,
     /// linked; returns the first and how many there are.
+    #[inline(always)]
     pub(crate) fn hand_out(&mut self, size: usize, most: u16) -> (Option<NonNull<FreeBlock>>, u16) {
         let (first, count) = match self.free.take() {
             Some(first) => (Some(first), self.blocks - self.untouched - self.used),
@@ -92,6 +93,7 @@ impl Slab {
     }
 
     /// Links untouched blocks, in their order.
+    #[inline]
     fn link_untouched(&mut self, size: usize, most: u16) -> (Option<NonNull<FreeBlock>>, u16) {
         let count = most.min(self.untouched);
         let touched = usize::from(self.blocks - self.untouched);

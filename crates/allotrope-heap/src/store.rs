@@ -216,13 +216,23 @@ impl<S: Source, P: Policy> Store<S, P> {
 
     /// Makes a slab for a class.
     pub(crate) fn take_slab(&mut self, class: SizeClass) -> Result<NonNull<Slab>, AllocError> {
+        if !self.is_open {
+            self.is_open = self.open().is_ok();
+        }
+        if let Some(pocket) = &mut self.pocket
+            && let (size, align) = (class.block_size(), class.block_align())
+            && let Some(slab) = pocket.take_slab(size, align, class.index() as u8)
+        {
+            return Ok(slab);
+        }
+        self.take_slab_of_pages(class)
+    }
+
+    #[inline(never)]
+    fn take_slab_of_pages(&mut self, class: SizeClass) -> Result<NonNull<Slab>, AllocError> {
         let (size, align) = (class.block_size(), class.block_align());
         let (index, count) = (class.index() as u8, u32::from(SLAB_PAGES[class.index()]));
         let take = |store: &mut Self, count| {
-            let pocket = store.pocket.as_mut();
-            if let Some(slab) = pocket.and_then(|pocket| pocket.take_slab(size, align, index)) {
-                return Some(slab);
-            }
             let mut regions = store.regions_mut();
             let taken = regions.find_map(|pages| pages.take_slab(count, size, align, index));
             drop(regions);
@@ -233,7 +243,7 @@ impl<S: Source, P: Policy> Store<S, P> {
         if let Some(slab) = take(self, count) {
             return Ok(slab);
         }
-        let added = self.add_pages(count, align, Kind::Slab);
+        let added = self.add_pages(count, align);
         let slab = if added.is_ok() { take(self, count) } else { None };
         slab.or_else(|| take(self, 1)).ok_or(AllocError)
     }
@@ -309,9 +319,12 @@ impl<S: Source, P: Policy> Store<S, P> {
             store.count_used(extent);
             Some(found)
         };
+        if !self.is_open {
+            self.is_open = self.open().is_ok();
+        }
         let mut block = take(self, false);
         if block.is_none() {
-            let added = self.add_pages(count, align, Kind::Block);
+            let added = self.add_pages(count, align);
             block = if added.is_ok() { take(self, false) } else { None };
         }
         let block = block.or_else(|| take(self, true)).ok_or(AllocError)?;

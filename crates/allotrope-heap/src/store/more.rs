@@ -12,7 +12,6 @@ use allotrope_core::parts::release_clean;
 use allotrope_core::{AllocError, Policy, Region, Source};
 
 use super::Store;
-use crate::entries::Kind;
 use crate::pages::{PAGE_COST, Pages, region_size};
 use crate::pocket::{LEAST_PAGES_REGION, POCKET_SIZE, Pocket, commit_all};
 use crate::route::PAGE;
@@ -20,23 +19,7 @@ use crate::route::PAGE;
 impl<S: Source, P: Policy> Store<S, P> {
     /// Gets pages from the source, with room for a run of `count` at a multiple of `align`.
     #[cold]
-    pub(super) fn add_pages(
-        &mut self,
-        count: u32,
-        align: usize,
-        kind: Kind,
-    ) -> Result<(), AllocError> {
-        if !self.is_open {
-            self.is_open = self.open().is_ok();
-            // Blocks do not come from the pocket where there are other pages.
-            let serves = |pocket: &Pocket| match kind {
-                Kind::Slab => true,
-                _ => !S::RESERVES_AHEAD && count as usize * PAGE <= pocket.bytes_free() / 2,
-            };
-            if self.pocket.as_ref().is_some_and(serves) {
-                return Ok(());
-            }
-        }
+    pub(super) fn add_pages(&mut self, count: u32, align: usize) -> Result<(), AllocError> {
         let padding = u32::try_from(align.div_ceil(PAGE)).map_err(|_| AllocError)? - 1;
         let least = count.checked_add(padding).ok_or(AllocError)?;
         let growth = P::GROWTH_SIZE.max(self.bytes_committed() / 4) / PAGE;
@@ -66,7 +49,8 @@ impl<S: Source, P: Policy> Store<S, P> {
     }
 
     /// Gets the first region: a small one, or the one that there is.
-    fn open(&mut self) -> Result<(), AllocError> {
+    #[inline(never)]
+    pub(super) fn open(&mut self) -> Result<(), AllocError> {
         let region = match self.source.take_kept(POCKET_SIZE) {
             Some(region) => region,
             None => self.source.reserve(1, POCKET_SIZE)?,
