@@ -19,7 +19,7 @@ mod entries;
 mod explain;
 mod heap_rc;
 mod local_heap;
-
+mod locked;
 mod pages;
 mod pocket;
 mod route;
@@ -33,6 +33,7 @@ pub use blocks::Block;
 pub use explain::Explanation;
 pub use heap_rc::HeapRc;
 pub use local_heap::LocalHeap;
+pub use locked::LockedHeap;
 pub use route::{Route, Strategy, route};
 pub use stats::{ClassStats, HeapStats};
 pub use view::View;

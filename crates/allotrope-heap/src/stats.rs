@@ -7,7 +7,8 @@ use allotrope_core::{Hook, Policy, Source, Strategy};
 
 use crate::engine::Engine;
 
-/// What is in use and held, by route and class; by [`LocalHeap::stats`](crate::LocalHeap::stats). It
+/// What is in use and held, by route and class; by [`LocalHeap::stats`](crate::LocalHeap::stats), and
+/// behind a lock by [`LockedHeap`](crate::LockedHeap). It
 /// prints as a table.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]

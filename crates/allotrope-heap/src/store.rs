@@ -245,7 +245,12 @@ impl<S: Source, P: Policy> Store<S, P> {
         }
         let added = self.add_pages(count, align);
         let slab = if added.is_ok() { take(self, count) } else { None };
-        slab.or_else(|| take(self, 1)).ok_or(AllocError)
+        if let Some(slab) = slab.or_else(|| take(self, 1)) {
+            return Ok(slab);
+        }
+        // Near the limit, or where memory is short, a slab of one block is better than none.
+        self.add_pages(size.div_ceil(PAGE) as u32, align)?;
+        take(self, 1).ok_or(AllocError)
     }
 
     /// Gives the pages of a slab back.

@@ -184,6 +184,23 @@ fn the_limit_is_never_passed() {
 }
 
 #[test]
+fn small_blocks_are_served_up_to_the_last_page_of_the_limit() {
+    for size in [100, 1000, 5000, 8000] {
+        let heap = LocalHeap::new(OsPages::new());
+        let mut limit = 200_000;
+        // Less than any slab takes usually, enough for a block and what is known of its pages.
+        for _ in 0..8 {
+            heap.set_limit(Some(limit));
+            assert!(heap.allocate(layout(size)).is_ok(), "{size}, {limit}");
+            while heap.allocate(layout(size)).is_ok() {}
+            assert!(heap.bytes_held() <= limit, "{size}, {limit}");
+            limit += 4 * 4096;
+        }
+        assert_eq!(heap.check_invariants(), Ok(()));
+    }
+}
+
+#[test]
 fn the_first_small_block_after_a_large_one_keeps_the_limit() {
     let heap = LocalHeap::new(OsPages::new());
     let large = heap.allocate(layout(2 << 20)).unwrap();

@@ -21,7 +21,7 @@ pub use allotrope_core::*;
 #[doc(inline)]
 pub use allotrope_heap as heap;
 #[doc(inline)]
-pub use allotrope_heap::{HeapRc, LocalHeap};
+pub use allotrope_heap::{HeapRc, LocalHeap, LockedHeap};
 #[doc(inline)]
 pub use allotrope_scope::*;
 
