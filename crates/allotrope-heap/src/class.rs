@@ -24,7 +24,7 @@
 use core::ptr::NonNull;
 
 use allotrope_core::parts::SizeClass;
-use allotrope_core::{AllocError, Policy, Source, poison};
+use allotrope_core::{AllocError, Hook, Policy, Source, poison};
 
 use crate::slab::{FreeBlock, Slab, list, unlist};
 use crate::store::Store;
@@ -105,10 +105,10 @@ impl Class {
     }
 
     /// Hands out a block when the list is empty, and fills the list.
-    pub(crate) fn refill<S: Source, P: Policy>(
+    pub(crate) fn refill<S: Source, P: Policy, H: Hook>(
         &mut self,
         class: SizeClass,
-        store: &mut Store<S, P>,
+        store: &mut Store<S, P, H>,
     ) -> Result<NonNull<u8>, AllocError> {
         if self.countdown == 0 {
             self.renew_patience();
@@ -159,10 +159,10 @@ impl Class {
     }
 
     /// Looks at the list.
-    pub(crate) fn relax<S: Source, P: Policy>(
+    pub(crate) fn relax<S: Source, P: Policy, H: Hook>(
         &mut self,
         class: SizeClass,
-        store: &mut Store<S, P>,
+        store: &mut Store<S, P, H>,
     ) -> Look {
         let (frees, size) = (u32::from(self.patience), class.block_size());
         let count = self.list().take(frees as usize + 1).count() as u32;
@@ -181,7 +181,7 @@ impl Class {
 
     /// Gives the list back, and has it looked at again when an eighth of what is in use was freed: so
     /// that of a program that frees all that it has, next to nothing is left.
-    pub(crate) fn drain<S: Source, P: Policy>(&mut self, store: &mut Store<S, P>) {
+    pub(crate) fn drain<S: Source, P: Policy, H: Hook>(&mut self, store: &mut Store<S, P, H>) {
         self.flush(store);
         let used = self.total - self.available;
         self.set_patience((used / 8).clamp(1, MOST_PATIENCE));
@@ -198,7 +198,7 @@ impl Class {
     }
 
     /// Gives all blocks of the list back to their slabs, and slabs that are empty then to the store.
-    pub(crate) fn flush<S: Source, P: Policy>(&mut self, store: &mut Store<S, P>) {
+    pub(crate) fn flush<S: Source, P: Policy, H: Hook>(&mut self, store: &mut Store<S, P, H>) {
         self.fallen = 0;
         let mut next = self.free.take();
         let mut finder = store.slab_finder();
@@ -244,10 +244,10 @@ impl Class {
     }
 
     /// Are the numbers right, and all links?
-    pub(crate) fn check<S: Source, P: Policy>(
+    pub(crate) fn check<S: Source, P: Policy, H: Hook>(
         &self,
         index: usize,
-        store: &Store<S, P>,
+        store: &Store<S, P, H>,
     ) -> Result<(), (&'static str, usize)> {
         let mut left = self.total - self.available;
         for block in self.list() {

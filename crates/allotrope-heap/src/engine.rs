@@ -29,12 +29,11 @@ const FALLS: u16 = 48;
 /// All of a heap.
 pub(crate) struct Engine<S: Source, P: Policy, H: Hook> {
     pub(crate) classes: [Class; SizeClass::COUNT],
-    pub(crate) store: Store<S, P>,
+    pub(crate) store: Store<S, P, H>,
     /// How many times lists were found to fall.
     falls: u16,
     /// Are they given back at every look, until one is found empty?
     is_draining: bool,
-    log: Log<H>,
     policy: PhantomData<P>,
 }
 
@@ -50,21 +49,21 @@ where
 impl<S: Source, P: Policy> Engine<S, P, NoHook> {
     const_fn! {
         pub(crate) fn new(source: S) -> Self {
-            Self::over(Store::new(source, Large::new()), Log::silent())
+            Self::over(Store::new(source, Large::new(), Log::silent()))
         }
     }
 }
 
 impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
     pub(crate) fn with_hook(source: S, hook: H) -> Self {
-        Self::over(Store::new(source, Large::new()), Log::new(hook))
+        Self::over(Store::new(source, Large::new(), Log::new(hook)))
     }
 
-    const fn over(store: Store<S, P>, log: Log<H>) -> Self {
+    const fn over(store: Store<S, P, H>) -> Self {
         const { P::VALID };
         let classes = [const { Class::new() }; SizeClass::COUNT];
         let (falls, is_draining) = (0, false);
-        Self { classes, store, falls, is_draining, log, policy: PhantomData }
+        Self { classes, store, falls, is_draining, policy: PhantomData }
     }
 
     #[inline(always)]
@@ -74,7 +73,7 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
 
     #[inline(always)]
     fn note(&mut self, kind: EventKind, start: NonNull<u8>, layout: Layout, extent: usize) {
-        self.log.push(|| Event { kind, address: start.addr().get(), layout, extent });
+        self.store.log.push(|| Event { kind, address: start.addr().get(), layout, extent });
     }
 
     /// Allocates a block the way of its layout.
@@ -246,7 +245,10 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
                 }
                 Err(AllocError)
             }
-            Ok(block) => Ok((block.cast(), extent, true)),
+            Ok(block) => {
+                self.store.note(EventKind::Refill, block.cast(), extent);
+                Ok((block.cast(), extent, true))
+            }
             Err(AllocError) => {
                 let (start, is_zero) = self.take_block(extent, layout.align())?;
                 Ok((start, extent, is_zero))
@@ -367,6 +369,7 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
         unsafe {
             if matches!(way, Way::Large(_)) && self.store.place_of(start).is_none() {
                 self.store.large.deallocate(&self.store.source, start, layout);
+                self.store.note(EventKind::Release, start, extent);
                 return;
             }
             self.store.give_block(start, extent);
@@ -417,7 +420,7 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
 
     #[inline(always)]
     pub(crate) fn take_log(&mut self) -> Delivery<H> {
-        self.log.take()
+        self.store.log.take()
     }
 
     /// Checks the invariants of all parts.

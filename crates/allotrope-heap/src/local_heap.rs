@@ -110,7 +110,8 @@ impl<S: Source, P: Policy> LocalHeap<S, P> {
 }
 
 impl<S: Source, P: Policy, H: Hook> LocalHeap<S, P, H> {
-    /// A heap over the regions of `source`, that tells `hook` what happens.
+    /// A heap over the regions of `source`, that tells `hook` what happens: of blocks, and of memory
+    /// that comes from the source and goes back. Pages that are discarded stay, and are not told of.
     pub fn with_hook(source: S, hook: H) -> Self {
         Self { engine: Local::new(Engine::with_hook(source, hook)) }
     }

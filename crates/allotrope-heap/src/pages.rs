@@ -273,6 +273,11 @@ impl Pages {
         true
     }
 
+    /// Where the pages start, and how many bytes there are.
+    pub(crate) fn span(&self) -> (NonNull<u8>, usize) {
+        (self.base, self.space.granules() as usize * PAGE)
+    }
+
     /// The address of a page.
     pub(crate) fn address(&self, page: u32) -> NonNull<u8> {
         // SAFETY: callers name pages of the region, or its end.

@@ -28,8 +28,8 @@ mod more;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
-use allotrope_core::parts::{Large, SizeClass, release_clean};
-use allotrope_core::{AllocError, Policy, Source, poison};
+use allotrope_core::parts::{Large, Log, SizeClass, release_clean};
+use allotrope_core::{AllocError, Event, EventKind, Hook, Policy, Source, poison};
 
 use crate::entries::Kind;
 use crate::pages::{Pages, SlabFinder};
@@ -38,8 +38,7 @@ use crate::route::PAGE;
 use crate::slab::Slab;
 
 /// All memory of a heap.
-#[derive(Debug)]
-pub(crate) struct Store<S: Source, P> {
+pub(crate) struct Store<S: Source, P, H: Hook> {
     pub(crate) source: S,
     pocket: Option<Pocket>,
     pages: Option<NonNull<Pages>>,
@@ -59,6 +58,8 @@ pub(crate) struct Store<S: Source, P> {
     pub(crate) limit: usize,
     /// Was the source asked for the first region?
     is_open: bool,
+    /// What hooks are told.
+    pub(crate) log: Log<H>,
     policy: PhantomData<P>,
 }
 
@@ -112,8 +113,8 @@ const fn slab_pages(block_size: usize) -> u8 {
     best as u8
 }
 
-impl<S: Source, P: Policy> Store<S, P> {
-    pub(crate) const fn new(source: S, large: Large) -> Self {
+impl<S: Source, P: Policy, H: Hook> Store<S, P, H> {
+    pub(crate) const fn new(source: S, large: Large, log: Log<H>) -> Self {
         Self {
             source,
             pocket: None,
@@ -127,12 +128,13 @@ impl<S: Source, P: Policy> Store<S, P> {
             in_blocks: 0,
             limit: usize::MAX,
             is_open: false,
+            log,
             policy: PhantomData,
         }
     }
 
     /// The regions with tables, newest first.
-    pub(crate) fn regions(&self) -> impl Iterator<Item = NonNull<Pages>> + use<S, P> {
+    pub(crate) fn regions(&self) -> impl Iterator<Item = NonNull<Pages>> + use<S, P, H> {
         let mut next = self.pages;
         core::iter::from_fn(move || {
             let pages = next?;
@@ -226,31 +228,6 @@ impl<S: Source, P: Policy> Store<S, P> {
             return Ok(slab);
         }
         self.take_slab_of_pages(class)
-    }
-
-    #[inline(never)]
-    fn take_slab_of_pages(&mut self, class: SizeClass) -> Result<NonNull<Slab>, AllocError> {
-        let (size, align) = (class.block_size(), class.block_align());
-        let (index, count) = (class.index() as u8, u32::from(SLAB_PAGES[class.index()]));
-        let take = |store: &mut Self, count| {
-            let mut regions = store.regions_mut();
-            let taken = regions.find_map(|pages| pages.take_slab(count, size, align, index));
-            drop(regions);
-            let (slab, count) = taken?;
-            store.count_used(count as usize * PAGE);
-            Some(slab)
-        };
-        if let Some(slab) = take(self, count) {
-            return Ok(slab);
-        }
-        let added = self.add_pages(count, align);
-        let slab = if added.is_ok() { take(self, count) } else { None };
-        if let Some(slab) = slab.or_else(|| take(self, 1)) {
-            return Ok(slab);
-        }
-        // Near the limit, or where memory is short, a slab of one block is better than none.
-        self.add_pages(size.div_ceil(PAGE) as u32, align)?;
-        take(self, 1).ok_or(AllocError)
     }
 
     /// Gives the pages of a slab back.
@@ -499,8 +476,7 @@ impl<S: Source, P: Policy> Store<S, P> {
         }
         self.regions_mut().for_each(Pages::reset);
         (self.used, self.in_blocks) = (0, 0);
-        // SAFETY: always this source, and nobody needs a large block any more (callers).
-        unsafe { self.large.release_all(&self.source, |_, _| ()) };
+        self.release_large();
     }
 
     /// Gives back the regions of which nothing is in use, and what is behind free pages of the others.
@@ -512,6 +488,8 @@ impl<S: Source, P: Policy> Store<S, P> {
             let pages = unsafe { head.as_mut() };
             self.pages = pages.next;
             if pages.used == 0 {
+                let (start, bytes) = pages.span();
+                self.note(EventKind::Release, start, bytes);
                 // SAFETY: as above, and nothing in it is in use.
                 let region = unsafe { Pages::into_region(head) };
                 // SAFETY: the region is on loan, and nobody needs what is in it.
@@ -550,36 +528,52 @@ impl<S: Source, P: Policy> Store<S, P> {
         unsafe { self.large.check_invariants() }
             .map_err(|broken| (broken.invariant, broken.address))
     }
+}
+
+impl<S: Source, P, H: Hook> Store<S, P, H> {
+    /// Notes that memory came from the source, or went back.
+    pub(crate) fn note(&mut self, kind: EventKind, start: NonNull<u8>, bytes: usize) {
+        self.log.push(|| Event::internal(kind, start.addr().get(), bytes));
+    }
 
     fn release_pocket(&mut self) {
         if let Some(pocket) = self.pocket.take() {
             let region = pocket.into_region();
+            self.note(EventKind::Release, region.start(), region.size());
             poison::unpoison(region.start(), region.size());
             // SAFETY: the region is on loan and committed, and nobody needs what is in it.
             unsafe { self.source.release_or_keep(region) };
         }
     }
+
+    /// Gives all extents back, of which nobody needs any more.
+    fn release_large(&mut self) {
+        // SAFETY: always this source, and nobody needs a large block any more (callers).
+        unsafe {
+            self.large.release_all(&self.source, |address, extent| {
+                self.log.push(|| Event::internal(EventKind::Release, address, extent));
+            });
+        }
+    }
 }
 
-impl<S: Source, P> Drop for Store<S, P> {
+impl<S: Source, P, H: Hook> Drop for Store<S, P, H> {
     fn drop(&mut self) {
         while let Some(head) = self.pages {
             // SAFETY: heads in the list are ours and initialized; this one leaves the list.
-            unsafe {
+            let region = unsafe {
                 self.pages = head.as_ref().next;
-                release_clean(&self.source, Pages::into_region(head));
-            }
+                let (start, bytes) = head.as_ref().span();
+                self.note(EventKind::Release, start, bytes);
+                Pages::into_region(head)
+            };
+            // SAFETY: the region is on loan, and nobody needs what is in it.
+            unsafe { release_clean(&self.source, region) };
         }
-        if let Some(pocket) = self.pocket.take() {
-            let region = pocket.into_region();
-            poison::unpoison(region.start(), region.size());
-            // SAFETY: the region is on loan and committed, and nobody needs what is in it.
-            unsafe { self.source.release_or_keep(region) };
-        }
-        // SAFETY: always this source, and nobody needs a large block any more.
-        unsafe {
-            self.large.release_all(&self.source, |_, _| ());
-            self.large.trim(&self.source);
-        }
+        self.release_pocket();
+        self.release_large();
+        // SAFETY: always this source.
+        unsafe { self.large.trim(&self.source) };
+        self.log.take().deliver();
     }
 }

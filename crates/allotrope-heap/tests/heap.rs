@@ -14,7 +14,8 @@ use allocator_api2::alloc::{Allocator, Global};
 use allocator_api2::boxed::Box as HeapBox;
 use allocator_api2::vec::Vec as HeapVec;
 use allotrope_core::{
-    AllocError, Buffer, ClassicPolicy, Contents, Locked, OsPages, Region, Source, Upstream,
+    AllocError, Buffer, ClassicPolicy, Contents, Event, EventKind, Events, Hook, Locked, OsPages,
+    Region, Source, Upstream,
 };
 use allotrope_heap::{Block, HeapRc, LocalHeap, Route, Strategy};
 use hashbrown::HashMap;
@@ -204,7 +205,7 @@ fn small_blocks_are_served_up_to_the_last_page_of_the_limit() {
 fn the_first_small_block_after_a_large_one_keeps_the_limit() {
     let heap = LocalHeap::new(OsPages::new());
     let large = heap.allocate(layout(2 << 20)).unwrap();
-    let limit = heap.bytes_held() + 10_000;
+    let limit = heap.bytes_held() + 2_000;
     heap.set_limit(Some(limit));
     assert_eq!(heap.allocate(layout(10)), Err(AllocError));
     assert!(heap.bytes_held() <= limit, "{} of {limit}", heap.bytes_held());
@@ -461,4 +462,74 @@ fn threads_share_a_heap_behind_a_lock() {
         }
     });
     assert_eq!((heap.bytes_used(), heap.check_invariants()), (0, Ok(())));
+}
+
+/// What a heap has of its source's memory, and of blocks, as events tell it: how many bytes.
+#[derive(Default)]
+struct Ledger {
+    memory: std::cell::Cell<usize>,
+    blocks: std::cell::Cell<usize>,
+}
+
+impl Hook for &Ledger {
+    type Record = Events;
+
+    fn on_event(&self, event: &Event) {
+        let (account, is_more) = match event.kind {
+            EventKind::Refill => (&self.memory, true),
+            EventKind::Release => (&self.memory, false),
+            EventKind::Allocate => (&self.blocks, true),
+            EventKind::Free => (&self.blocks, false),
+            _ => unreachable!("{event:?}"),
+        };
+        let sum = account.get();
+        account.set(if is_more { sum + event.extent } else { sum - event.extent });
+    }
+
+    fn on_overflow(&self, lost: usize) {
+        panic!("{lost} events are lost");
+    }
+}
+
+#[test]
+fn events_tell_of_all_memory_and_of_all_blocks() {
+    let mut bytes = vec![MaybeUninit::uninit(); 4 << 20];
+    let ledger = Ledger::default();
+    keep_books(LocalHeap::<_, ClassicPolicy, _>::with_hook(OsPages::new(), &ledger), &ledger);
+    keep_books(
+        LocalHeap::<_, ClassicPolicy, _>::with_hook(Upstream::new(Global), &ledger),
+        &ledger,
+    );
+    let in_buffer = Buffer::new(&mut bytes);
+    keep_books(LocalHeap::<_, ClassicPolicy, _>::with_hook(in_buffer, &ledger), &ledger);
+}
+
+fn keep_books<S: Source>(heap: LocalHeap<S, ClassicPolicy, &Ledger>, ledger: &Ledger) {
+    let mut blocks = Vec::new();
+    for size in [10, 100, 5000, 20_000, 100_000, 300_000].into_iter().cycle().take(30) {
+        blocks.extend(heap.allocate(layout(size)).map(|block| (block.cast(), layout(size))));
+        assert_eq!(ledger.blocks.get(), heap.bytes_used());
+        assert!(ledger.memory.get() >= heap.bytes_used());
+    }
+    for (block, old) in &mut blocks {
+        let new = layout(old.size() * 3);
+        // SAFETY: allocated above with `old`.
+        if let Ok(grown) = unsafe { heap.grow(*block, *old, new) } {
+            (*block, *old) = (grown.cast(), new);
+        }
+        assert_eq!(ledger.blocks.get(), heap.bytes_used());
+    }
+    for (block, layout) in blocks {
+        // SAFETY: allocated with this layout.
+        unsafe { heap.deallocate(block, layout) };
+    }
+    assert_eq!(ledger.blocks.get(), 0);
+    heap.trim();
+    assert_eq!((ledger.memory.get(), heap.bytes_held()), (0, 0));
+    let forgotten = heap.allocate(layout(100)).unwrap();
+    let extent = ledger.blocks.replace(0);
+    assert_eq!(extent, forgotten.len());
+    assert!(ledger.memory.get() > 0);
+    drop(heap);
+    assert_eq!(ledger.memory.get(), 0);
 }

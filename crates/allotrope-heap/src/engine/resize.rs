@@ -4,7 +4,7 @@ use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use allotrope_core::parts::SizeClass;
-use allotrope_core::{AllocError, Hook, Policy, Source};
+use allotrope_core::{AllocError, EventKind, Hook, Policy, Source};
 
 use super::Engine;
 use crate::route::Way;
@@ -108,6 +108,7 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
                     }
                     let Store { large, source, .. } = &self.store;
                     let grown = large.grow(source, start, old, new)?;
+                    self.note_moved((start, before), grown.0);
                     self.note_resize(ways, start, old, grown.0, new);
                     return Ok(grown);
                 }
@@ -129,6 +130,15 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
             }
             let block = self.relocate_by(ways, start, old, new, old.size())?;
             Ok((block, block.len()))
+        }
+    }
+
+    /// Notes that a large block, from where on and how long, is another now. Where that changed its
+    /// region, the old one is given back.
+    fn note_moved(&mut self, (start, before): (NonNull<u8>, usize), block: NonNull<[u8]>) {
+        if (start, before) != (block.cast(), block.len()) {
+            self.store.note(EventKind::Release, start, before);
+            self.store.note(EventKind::Refill, block.cast(), block.len());
         }
     }
 
@@ -157,10 +167,12 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
                 (Way::Small(before), Way::Small(after)) if before == after => {
                     NonNull::slice_from_raw_parts(start, after.block_size())
                 }
-                (Way::Large(_), Way::Large(_))
+                (Way::Large(before), Way::Large(_))
                     if is_aligned && self.store.place_of(start).is_none() =>
                 {
-                    self.store.large.shrink(&self.store.source, start, old, new)?
+                    let block = self.store.large.shrink(&self.store.source, start, old, new)?;
+                    self.note_moved((start, before), block);
+                    block
                 }
                 (
                     Way::Medium(before) | Way::Large(before),

@@ -8,15 +8,45 @@
 
 use core::ptr::NonNull;
 
-use allotrope_core::parts::release_clean;
-use allotrope_core::{AllocError, Policy, Region, Source};
+use allotrope_core::parts::{SizeClass, release_clean};
+use allotrope_core::{AllocError, EventKind, Hook, Policy, Region, Source};
 
-use super::Store;
+use super::{SLAB_PAGES, Store};
 use crate::pages::{PAGE_COST, Pages, region_size};
 use crate::pocket::{LEAST_PAGES_REGION, POCKET_SIZE, Pocket, commit_all};
 use crate::route::PAGE;
+use crate::slab::Slab;
 
-impl<S: Source, P: Policy> Store<S, P> {
+impl<S: Source, P: Policy, H: Hook> Store<S, P, H> {
+    /// Makes a slab for a class of pages that a region has, or gets.
+    #[inline(never)]
+    pub(super) fn take_slab_of_pages(
+        &mut self,
+        class: SizeClass,
+    ) -> Result<NonNull<Slab>, AllocError> {
+        let (size, align) = (class.block_size(), class.block_align());
+        let (index, count) = (class.index() as u8, u32::from(SLAB_PAGES[class.index()]));
+        let take = |store: &mut Self, count| {
+            let mut regions = store.regions_mut();
+            let taken = regions.find_map(|pages| pages.take_slab(count, size, align, index));
+            drop(regions);
+            let (slab, count) = taken?;
+            store.count_used(count as usize * PAGE);
+            Some(slab)
+        };
+        if let Some(slab) = take(self, count) {
+            return Ok(slab);
+        }
+        let added = self.add_pages(count, align);
+        let slab = if added.is_ok() { take(self, count) } else { None };
+        if let Some(slab) = slab.or_else(|| take(self, 1)) {
+            return Ok(slab);
+        }
+        // Near the limit, or where memory is short, a slab of one block is better than none.
+        self.add_pages(size.div_ceil(PAGE) as u32, align)?;
+        take(self, 1).ok_or(AllocError)
+    }
+
     /// Gets pages from the source, with room for a run of `count` at a multiple of `align`.
     #[cold]
     pub(super) fn add_pages(&mut self, count: u32, align: usize) -> Result<(), AllocError> {
@@ -30,22 +60,34 @@ impl<S: Source, P: Policy> Store<S, P> {
         if room < least {
             return Err(AllocError);
         }
-        for mut pages in self.regions() {
+        for pages in self.regions() {
             // SAFETY: heads in the list are ours and initialized, and nobody else borrows them.
-            let pages = unsafe { pages.as_mut() };
-            let addable = pages.addable();
+            let addable = unsafe { pages.as_ref() }.addable();
             if addable >= least
-                && (pages.extend(&self.source, growth.min(addable).min(room))
-                    || pages.extend(&self.source, least))
+                && (self.extend(pages, growth.min(addable).min(room)) || self.extend(pages, least))
             {
                 return Ok(());
             }
             // What is free at the end may be enough with a few pages more.
-            if addable > 0 && addable < least && pages.extend(&self.source, addable) {
+            if addable > 0 && addable < least && self.extend(pages, addable) {
                 return Ok(());
             }
         }
         self.add_region(least, growth.min(room), room)
+    }
+
+    /// Adds pages to a region of ours.
+    fn extend(&mut self, mut pages: NonNull<Pages>, by: u32) -> bool {
+        // SAFETY: heads are ours and initialized, and nobody else borrows them.
+        let pages = unsafe { pages.as_mut() };
+        let (start, bytes) = pages.span();
+        let is_extended = pages.extend(&self.source, by);
+        if is_extended {
+            // SAFETY: the pages that there were end where the new ones begin.
+            let start = unsafe { start.add(bytes) };
+            self.note(EventKind::Refill, start, by as usize * PAGE);
+        }
+        is_extended
     }
 
     /// Gets the first region: a small one, or the one that there is.
@@ -72,10 +114,12 @@ impl<S: Source, P: Policy> Store<S, P> {
         if !commit_all(&self.source, &region) {
             return Err(self.refuse(region));
         }
+        let (start, bytes) = (region.start(), region.size());
         match Pocket::new(region) {
             Ok(pocket) => self.pocket = Some(pocket),
             Err(region) => return Err(self.refuse(region)),
         }
+        self.note(EventKind::Refill, start, bytes);
         Ok(())
     }
 
@@ -87,15 +131,14 @@ impl<S: Source, P: Policy> Store<S, P> {
         // Regions become longer and longer, for frees look through all of them.
         let wanted = if S::RESERVES_AHEAD { wanted.max(P::RESERVE_SIZE) } else { wanted };
         let region = self.source.reserve(roomy, wanted.max(roomy))?;
-        let mut head = match Pages::open(&self.source, region) {
+        let head = match Pages::open(&self.source, region) {
             Ok(head) => head,
             Err(region) => return Err(self.refuse(region)),
         };
         // SAFETY: heads are initialized, and this one is nobody else's.
-        let pages = unsafe { head.as_mut() };
-        let most = pages.addable();
+        let most = unsafe { head.as_ref() }.addable();
         let at_once = if S::RESERVES_AHEAD { growth.min(most) } else { most.min(room) };
-        if !pages.extend(&self.source, at_once) && !pages.extend(&self.source, least.min(most)) {
+        if !self.extend(head, at_once) && !self.extend(head, least.min(most)) {
             // SAFETY: as above, and it is not used any more.
             let region = unsafe { Pages::into_region(head) };
             return Err(self.refuse(region));
