@@ -154,6 +154,7 @@ pub(crate) fn region_size(pages: usize) -> Option<usize> {
 
 impl Pages {
     /// Makes pages of a region, of which none are committed yet. Gives the region back if it cannot.
+    #[inline(never)]
     pub(crate) fn open(source: &impl Source, region: Region) -> Result<NonNull<Self>, Region> {
         let start = region.start();
         let Some(places) = Places::new(start.addr().get(), region.size()) else {

@@ -67,6 +67,7 @@ pub(crate) struct PocketRun {
 impl Pocket {
     /// The pages of `region`, all of it committed and smaller than [`LEAST_PAGES_REGION`]. Gives the
     /// region back if it has none.
+    #[inline(always)]
     pub(crate) fn new(region: Region) -> Result<Self, Region> {
         let per_page = (region.size() / 64).next_power_of_two().clamp(LEAST_PAGE, PAGE);
         let gap = region.start().addr().get().wrapping_neg() & (per_page - 1);
