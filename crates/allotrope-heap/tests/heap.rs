@@ -299,11 +299,11 @@ fn in_a_small_region_a_block_grows_into_free_pages_only() {
     // SAFETY: both blocks are in use, with these layouts, until they are freed.
     unsafe {
         second.write_bytes(2, 10_000);
-        let grown = heap.grow(first, layout(10_000), layout(16_000)).unwrap().cast::<u8>();
-        grown.write_bytes(1, 16_000);
+        let grown = heap.grow(first, layout(10_000), layout(40_000)).unwrap().cast::<u8>();
+        grown.write_bytes(1, 40_000);
         assert_ne!(grown, first, "the second block lies behind the first");
         assert!((0..10_000).all(|at| second.add(at).read() == 2));
-        let shrunk = heap.shrink(grown, layout(16_000), layout(9_000)).unwrap();
+        let shrunk = heap.shrink(grown, layout(40_000), layout(9_000)).unwrap();
         assert_eq!(shrunk.cast(), grown);
         let again = heap.grow(grown, layout(9_000), layout(20_000)).unwrap();
         assert_eq!(again.cast(), grown, "what is behind it is free");
