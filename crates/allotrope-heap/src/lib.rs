@@ -17,6 +17,7 @@ mod default_source;
 mod engine;
 mod entries;
 mod explain;
+mod finder;
 mod heap_rc;
 mod local_heap;
 mod locked;

@@ -10,6 +10,9 @@
 //! beside the pages, so what is behind free ones can be given back to the source while their
 //! addresses stay. As the region is used, its tables and pages are committed, from its start on.
 //!
+//! From 4 MiB on, huge pages are asked for, for all that will be committed: a heap that has grown so
+//! far makes hundreds of faults for each else. Smaller heaps keep to what they touch.
+//!
 //! # Invariants
 //!
 //! 1. Every run in use is noted in the entries, and is a slab or a block.
@@ -22,6 +25,7 @@ use allotrope_core::parts::{Edges, Run, Space, edges_size};
 use allotrope_core::{Contents, Region, Source, poison};
 
 use crate::entries::{Entries, Kind};
+use crate::finder::SlabFinder;
 use crate::route::PAGE;
 use crate::slab::Slab;
 
@@ -44,53 +48,6 @@ pub(crate) struct Pages {
     is_zeroed: bool,
 }
 
-/// Finds the slabs of one region, for many blocks one after the other.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct SlabFinder {
-    base: NonNull<u8>,
-    pages: usize,
-    entries: Entries,
-    slabs: NonNull<Slab>,
-    /// The page of the last block, or one that there is not, and its slab.
-    last: (usize, NonNull<Slab>),
-}
-
-impl SlabFinder {
-    /// Finds none.
-    pub(crate) const NOWHERE: Self = Self {
-        base: NonNull::dangling(),
-        pages: 0,
-        entries: Entries::new(NonNull::dangling()),
-        slabs: NonNull::dangling(),
-        last: (usize::MAX, NonNull::dangling()),
-    };
-
-    /// The slab that a block lies in, if it is one of this region.
-    ///
-    /// # Safety
-    ///
-    /// The block is one of a slab; no slab that was found was given back since, or `forget` was called.
-    #[inline(always)]
-    pub(crate) unsafe fn slab_of(&mut self, block: NonNull<u8>) -> Option<NonNull<Slab>> {
-        let page = block.addr().get().wrapping_sub(self.base.addr().get()) / PAGE;
-        if page != self.last.0 {
-            if page >= self.pages {
-                return None;
-            }
-            // SAFETY: the page is one of the region's, and of a slab (caller).
-            let first = unsafe { self.entries.first_of_slab(page as u32) };
-            // SAFETY: as in `Pages::slab_of`.
-            self.last = (page, unsafe { self.slabs.add(first as usize) });
-        }
-        Some(self.last.1)
-    }
-
-    /// Forgets the slab that was found last.
-    pub(crate) const fn forget(&mut self) {
-        self.last.0 = usize::MAX;
-    }
-}
-
 /// Where the parts of a region lie, in bytes from its start.
 #[derive(Clone, Copy, Debug)]
 struct Places {
@@ -108,6 +65,12 @@ pub(crate) const PAGE_COST: usize = PAGE + 16 + size_of::<Slab>();
 
 /// For how many pages tables are committed at once: for 32 MiB.
 const TABLED_AT_ONCE: u32 = 8192;
+
+/// From so many pages on, huge pages are asked for: from 4 MiB.
+const HUGE_FROM: u32 = 1024;
+
+/// How many pages a huge page has, on most machines: 2 MiB.
+const HUGE_PAGES: u32 = 512;
 
 /// No slab has more than this part of a region, so that there is enough for many classes.
 const SHARERS: u32 = 32;
@@ -233,7 +196,11 @@ impl Pages {
         }
         let range =
             self.places.pages + old as usize * PAGE..self.places.pages + new as usize * PAGE;
-        // SAFETY: the range lies in the region, which is on loan.
+        if old < HUGE_FROM && new >= HUGE_FROM {
+            // SAFETY: the range lies in the region, which is on loan.
+            unsafe { source.expect_use(&self.region, range.start..self.region.size()) };
+        }
+        // SAFETY: as above.
         if unsafe { source.commit(&self.region, range) }.is_err() {
             return false;
         }
@@ -241,6 +208,17 @@ impl Pages {
         // SAFETY: the tables reach as far, and the pages are ours alone.
         unsafe { self.space.extend(by) };
         true
+    }
+
+    /// How many pages to add for `by` at least: where huge pages are asked for, whole ones, since the
+    /// first touch of one that is not all committed gets a small page.
+    pub(crate) fn rounded(&self, by: u32) -> u32 {
+        let end = self.space.granules().saturating_add(by);
+        if end < HUGE_FROM {
+            return by;
+        }
+        let end = (self.base.addr().get() / PAGE).wrapping_add(end as usize);
+        by.saturating_add(end.wrapping_neg() as u32 % HUGE_PAGES)
     }
 
     /// Commits the tables of the first `pages` pages.
@@ -424,13 +402,7 @@ impl Pages {
     /// What finds slabs here.
     #[inline(always)]
     pub(crate) fn slab_finder(&self) -> SlabFinder {
-        SlabFinder {
-            base: self.base,
-            pages: self.space.granules() as usize,
-            entries: self.entries,
-            slabs: self.slabs,
-            ..SlabFinder::NOWHERE
-        }
+        SlabFinder::new(self.base, self.space.granules(), self.entries, self.slabs)
     }
 
     /// Takes everything back. What is behind the pages stays.

@@ -32,7 +32,8 @@ use allotrope_core::parts::{Large, Log, SizeClass, release_clean};
 use allotrope_core::{AllocError, Event, EventKind, Hook, Policy, Source, poison};
 
 use crate::entries::Kind;
-use crate::pages::{Pages, SlabFinder};
+use crate::finder::SlabFinder;
+use crate::pages::Pages;
 use crate::pocket::Pocket;
 use crate::route::PAGE;
 use crate::slab::Slab;

@@ -42,11 +42,13 @@ unsafe impl Allocator for Counting {
     }
 }
 
-/// `OsPages`, that counts the regions that were asked for, and how often memory was given back.
+/// `OsPages`, that counts the regions that were asked for, and how often memory was given back, and
+/// larger pages asked for.
 #[derive(Default)]
 struct CountingPages {
     reserved: Rc<std::cell::Cell<usize>>,
     discarded: Rc<std::cell::Cell<usize>>,
+    expected: Rc<std::cell::Cell<usize>>,
 }
 
 // SAFETY: the regions are those of `OsPages`.
@@ -69,10 +71,31 @@ unsafe impl Source for CountingPages {
         unsafe { OsPages::new().discard(region, range) }
     }
 
+    unsafe fn expect_use(&self, region: &Region, range: Range<usize>) {
+        self.expected.set(self.expected.get() + 1);
+        // SAFETY: as the caller promises.
+        unsafe { OsPages::new().expect_use(region, range) };
+    }
+
     unsafe fn release(&self, region: Region) {
         // SAFETY: as the caller promises.
         unsafe { OsPages::new().release(region) };
     }
+}
+
+#[cfg(target_pointer_width = "64")]
+#[test]
+fn larger_pages_are_asked_for_once_and_by_no_small_heap() {
+    let source = CountingPages::default();
+    let expected = Rc::clone(&source.expected);
+    let heap = LocalHeap::new(source);
+    let asked: Vec<_> = (0..300)
+        .map(|_| {
+            heap.allocate(layout(100_000)).unwrap();
+            expected.get()
+        })
+        .collect();
+    assert_eq!((asked[20], asked[50], asked[299]), (0, 1, 1));
 }
 
 #[test]

@@ -160,8 +160,8 @@ pub unsafe trait Source {
         Contents::Unknown
     }
 
-    /// Hears that all of `range` will be used soon, so that larger pages may serve it. What is there
-    /// stays.
+    /// Hears that all of `range` will be used, or what is committed of it by and by, so that larger
+    /// pages may serve it. What is there stays.
     ///
     /// # Safety
     ///

@@ -62,10 +62,11 @@ impl<S: Source, P: Policy, H: Hook> Store<S, P, H> {
         }
         for pages in self.regions() {
             // SAFETY: heads in the list are ours and initialized, and nobody else borrows them.
-            let addable = unsafe { pages.as_ref() }.addable();
-            if addable >= least
-                && (self.extend(pages, growth.min(addable).min(room)) || self.extend(pages, least))
-            {
+            let (addable, growth) = unsafe {
+                let pages = pages.as_ref();
+                (pages.addable(), pages.rounded(growth).min(pages.addable()).min(room))
+            };
+            if addable >= least && (self.extend(pages, growth) || self.extend(pages, least)) {
                 return Ok(());
             }
             // What is free at the end may be enough with a few pages more.
