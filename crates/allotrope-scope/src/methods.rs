@@ -228,8 +228,8 @@ macro_rules! fallible_methods {
 
 /// Methods that hand out blocks: what `impl_allocator!` rests on.
 ///
-/// `grow` is not inline: containers that push keep their state in registers around a call that is rare,
-/// and do not where its fast path is among their own code.
+/// `grow` is a call of what is not inline: containers that push keep their state in registers around a
+/// call that is rare, and do not where its fast path is among their own code.
 macro_rules! block_methods {
     () => {
         /// Allocates a block that fits `layout`. A size of 0 is served without touching memory.
@@ -274,7 +274,7 @@ macro_rules! block_methods {
         /// # Safety
         ///
         /// As for [`deallocate`](Self::deallocate), unless it fails; `new` is no smaller than `old`.
-        #[inline(never)]
+        #[inline(always)]
         pub unsafe fn grow(
             &self,
             start: NonNull<u8>,

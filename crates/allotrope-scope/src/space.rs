@@ -18,6 +18,7 @@
 
 use core::alloc::Layout;
 use core::cell::Cell;
+use core::mem::MaybeUninit;
 use core::num::NonZero;
 use core::ptr::NonNull;
 
@@ -172,10 +173,19 @@ impl<S: Source> Space<S> {
     /// uses any more.
     #[inline(always)]
     pub(crate) unsafe fn deallocate(&self, start: NonNull<u8>, layout: Layout) {
-        if let Some(start) = self.last(start, layout.size()) {
+        // SAFETY: as the caller promises.
+        unsafe { self.free(start, layout.size()) };
+    }
+
+    /// # Safety
+    ///
+    /// As for [`deallocate`](Self::deallocate), of a block of `size` bytes.
+    #[inline(always)]
+    unsafe fn free(&self, start: NonNull<u8>, size: usize) {
+        if let Some(start) = self.last(start, size) {
             poison_between(start, self.cursor.get());
             self.cursor.set(start);
-        } else if layout.size() >= LEAST_OWN && self.chunks.has_own() {
+        } else if size >= LEAST_OWN && self.chunks.has_own() {
             self.chunks.retire_block(start);
         }
     }
@@ -199,56 +209,105 @@ impl<S: Source> Space<S> {
     /// `start` is the start of a block of this space with layout `old`, and `new` is no smaller; the
     /// old place is not used any more.
     //
-    // Not inline: a loop that pushes keeps its state in registers around a call that is rare.
-    #[inline(never)]
+    // The new place comes in memory: a loop that pushes has the old one in a register, could not
+    // have a result in the same register, and would copy one to the other with every push.
+    #[inline(always)]
     pub(crate) unsafe fn grow(
         &self,
         start: NonNull<u8>,
         old: Layout,
         new: Layout,
     ) -> Result<NonNull<[u8]>, AllocError> {
-        if let Some(last) = self.last(start, old.size())
-            && new.size() <= self.limit.get().addr().get() - last.addr().get()
-            && is_aligned(last, new)
-        {
-            // SAFETY: the block is in the current chunk, and its extent ends at most at the limit.
-            self.cursor.set(unsafe { last.add(extent(new.size())) });
-            unpoison(last, new.size());
-            return Ok(block(last, new));
+        let mut place = MaybeUninit::uninit();
+        let fits = new.align() <= old.align() || is_aligned(start, new);
+        // SAFETY: as the caller promises; `start` is aligned for `old`, as every block is.
+        let has_grown = unsafe {
+            if fits {
+                self.grow_here(start, old.size(), new, &mut place)
+            } else {
+                self.grow_elsewhere(start, old.size(), new, &mut place)
+            }
+        };
+        if !has_grown {
+            return Err(AllocError);
         }
-        // SAFETY: as the caller promises.
-        unsafe { self.grow_elsewhere(start, old, new) }
+        // SAFETY: who returns true has written the place.
+        Ok(block(unsafe { place.assume_init() }, new))
     }
 
+    /// Makes a block of `old_size` bytes larger, where it is if it is the last one. True says that
+    /// there was room, and that `place` has where the block is then.
+    ///
+    /// Called cold, it lets a loop that pushes keep its state in registers. The ABI of C says that it
+    /// does not unwind, as sources must not: the loop has no landing pad for it.
+    ///
+    /// # Safety
+    ///
+    /// As for [`grow`](Self::grow), and `start` is aligned for `new`.
+    #[cold]
+    #[inline(never)]
+    #[allow(improper_ctypes_definitions, reason = "called from here alone")]
+    unsafe extern "C" fn grow_here(
+        &self,
+        start: NonNull<u8>,
+        old_size: usize,
+        new: Layout,
+        place: &mut MaybeUninit<NonNull<u8>>,
+    ) -> bool {
+        let (cursor, limit) = self.bounds();
+        let at = start.addr().get();
+        debug_assert!(at.is_multiple_of(STEP), "a block starts at a multiple of STEP");
+        if extent(at + old_size) == cursor
+            && let Some(grown) = frontier::place(Self::IS_LOW, at, limit, new.size(), 1)
+        {
+            // The cursor's pointer reaches all of the chunk, the block's need not.
+            let start = self.cursor.get().with_addr(start.addr());
+            // SAFETY: the block is in the current chunk, and its extent ends at most at the limit.
+            self.cursor.set(unsafe { start.add(grown.extent) });
+            unpoison(start, new.size());
+            place.write(start);
+            return true;
+        }
+        // SAFETY: as the caller promises.
+        unsafe { self.grow_elsewhere(start, old_size, new, place) }
+    }
+
+    /// As [`grow_here`](Self::grow_here), for a block that cannot stay where it is, or has a chunk of
+    /// its own.
+    ///
     /// # Safety
     ///
     /// As for [`grow`](Self::grow).
     #[cold]
     #[inline(never)]
-    unsafe fn grow_elsewhere(
+    #[allow(improper_ctypes_definitions, reason = "called from here alone")]
+    unsafe extern "C" fn grow_elsewhere(
         &self,
         start: NonNull<u8>,
-        old: Layout,
+        old_size: usize,
         new: Layout,
-    ) -> Result<NonNull<[u8]>, AllocError> {
-        if old.size() >= LEAST_OWN && new.align().max(STEP) <= S::REGION_ALIGN {
+        place: &mut MaybeUninit<NonNull<u8>>,
+    ) -> bool {
+        if old_size >= LEAST_OWN && new.align().max(STEP) <= S::REGION_ALIGN {
             let larger = Some(extent(new.size())).filter(|_| is_aligned(start, new));
             // SAFETY: the block's old place is not used any more (caller).
             let grown = larger.and_then(|larger| unsafe { self.chunks.grow_block(start, larger) });
             if let Some(chunk) = grown {
                 poison_between(chunk.left(), chunk.end());
                 unpoison(chunk.left(), new.size());
-                return Ok(block(chunk.left(), new));
+                place.write(chunk.left());
+                return true;
             }
         }
-        let block = self.allocate(new)?;
-        // SAFETY: both blocks are at least as long as the old layout, and do not overlap; the old
-        // one is done with (caller).
+        let Ok(block) = self.allocate(new) else { return false };
+        let block = place.write(block.cast());
+        // SAFETY: both blocks are at least as long as the old one, and do not overlap; the old one is
+        // done with (caller).
         unsafe {
-            block.cast::<u8>().copy_from_nonoverlapping(start, old.size());
-            self.deallocate(start, old);
+            block.copy_from_nonoverlapping(start, old_size);
+            self.free(start, old_size);
         }
-        Ok(block)
+        true
     }
 
     /// Makes a block smaller.

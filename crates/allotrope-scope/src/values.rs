@@ -256,8 +256,12 @@ impl<P: Places + ?Sized> Text<'_, P> {
         }
         let room = len.max(self.room.saturating_mul(2));
         let (old, new) = (layout_of(self.room)?, layout_of(room)?);
-        // SAFETY: the block is ours, with this layout, or nothing with none.
-        self.start = unsafe { self.space.grow(self.start, old, new)? }.cast();
+        let block = match self.room {
+            0 => self.space.allocate(new)?,
+            // SAFETY: the block is ours, with this layout.
+            _ => unsafe { self.space.grow(self.start, old, new)? },
+        };
+        self.start = block.cast();
         self.room = room;
         Ok(())
     }

@@ -142,7 +142,7 @@ impl<S: Source> Places for Front<'_, S> {
         }
     }
 
-    #[inline(always)]
+    #[inline(never)]
     unsafe fn grow(
         &self,
         start: NonNull<u8>,
