@@ -8,6 +8,7 @@ use core::alloc::Layout;
 use core::fmt;
 use core::mem;
 use core::ptr::NonNull;
+use core::sync::atomic::{Ordering, compiler_fence};
 
 use allotrope_core::AllocError;
 
@@ -110,7 +111,13 @@ pub(crate) trait Values: Places {
     fn put<T>(&self, value: T) -> NonNull<T> {
         match self.place_here() {
             Some(place) => fill(place, value),
-            None => self.put_elsewhere(value),
+            None => {
+                let place = self.put_elsewhere(value);
+                // No instruction. What the caller has read from memory it reads again after this
+                // rare call, and keeps no register for it around the call.
+                compiler_fence(Ordering::AcqRel);
+                place
+            }
         }
     }
 
