@@ -150,6 +150,11 @@ impl ChunkRef {
         unsafe { self.0.as_ref() }
     }
 
+    /// Where its bookkeeping is.
+    pub(crate) fn place(self) -> NonNull<u8> {
+        self.0.cast()
+    }
+
     pub(crate) fn next(self) -> Option<ChunkRef> {
         self.head().next.get()
     }

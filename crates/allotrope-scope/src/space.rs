@@ -363,7 +363,8 @@ impl<S: Source> Space<S> {
         if self.chunks.numbers() != position.number {
             self.chunks.retire_after(position.number);
         }
-        if self.chunks.current() != position.chunk {
+        let [current, before] = [self.chunks.current(), position.chunk];
+        if address(current.map(ChunkRef::place)) != address(before.map(ChunkRef::place)) {
             return self.rewind_to_chunk(position);
         }
         poison_between(position.cursor, self.cursor.get());
@@ -377,7 +378,7 @@ impl<S: Source> Space<S> {
     /// As for [`rewind`](Self::rewind).
     #[inline(always)]
     pub(crate) unsafe fn end(&self, owner: Owner, position: Position) {
-        if self.drops.get() != position.drops {
+        if address(self.drops.get()) != address(position.drops) {
             // SAFETY: as the caller promises.
             return unsafe { self.end_with_drops(owner, position) };
         }
@@ -460,6 +461,12 @@ impl<S: Source> Space<S> {
     pub(crate) fn used(&self) -> impl Iterator<Item = (ChunkRef, NonNull<u8>)> {
         self.chunks.used(self.cursor.get())
     }
+}
+
+/// Where a pointer points to: compared so, two that may be absent take one comparison.
+#[inline(always)]
+fn address<T>(pointer: Option<NonNull<T>>) -> usize {
+    pointer.map_or(0, |pointer| pointer.addr().get())
 }
 
 #[inline(always)]
