@@ -92,6 +92,9 @@ impl Entries {
 // SAFETY: a free run's words are in the entries of its first and last page, so free runs, which do
 // not overlap, do not share any; those of used runs are in their own pages' entries.
 unsafe impl Table for Entries {
+    /// 1 MiB.
+    const SHORTEST_TAIL: u32 = 256;
+
     type Place = u32;
 
     #[inline(always)]

@@ -49,9 +49,6 @@ pub struct Space<T> {
     pub(super) lists: Lists,
 }
 
-/// The fewest granules that are a tail, however small the space is: 64 KiB in blocks.
-const SHORTEST_TAIL: u32 = 4096;
-
 /// A free block, or a part of one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Run {
@@ -83,6 +80,7 @@ impl<T: Table> Space<T> {
     ///
     /// Nothing is touched until then, so `table` and `edges` may dangle.
     pub const fn new(table: T, edges: Edges) -> Self {
+        const { assert!(T::SHORTEST_TAIL > FIRST_STEPPED, "a tail as short as what is parked") };
         let (parked, lists) = (Parked::new(), Lists::new());
         Self { table, edges, granules: 0, tail: NONE, parked, lists }
     }
@@ -469,7 +467,7 @@ impl<T: Table> Space<T> {
     /// The fewest granules at the end that are a tail.
     const fn shortest_tail(&self) -> u32 {
         let share = self.granules / 4;
-        if share > SHORTEST_TAIL { share } else { SHORTEST_TAIL }
+        if share > T::SHORTEST_TAIL { share } else { T::SHORTEST_TAIL }
     }
 
     /// Makes the tail, if there is one, a free block like all others.

@@ -23,6 +23,10 @@ use crate::poison;
 /// Implementors return what was put last; what is put for one free block leaves the others as they
 /// are. Places are where granules start: going `after` and `before` is adding and subtracting.
 pub unsafe trait Table {
+    /// The fewest granules that are a tail, however small the space is; more than any size that has a
+    /// bin of its own. 64 KiB in blocks.
+    const SHORTEST_TAIL: u32 = 4096;
+
     /// Where a granule starts: whatever finds its entry with the least effort.
     type Place: Copy;
 
