@@ -3,20 +3,22 @@
 //! `std` is built with the sanitizer too. Without that it would not see that a channel or a join
 //! orders two accesses, and report races that are none.
 //!
-//! Left out are the contract suites, tens of thousands of calls from one thread, in which there is
-//! nothing to see; their threaded twins are the targets called `threads…`. Doctests do not run.
+//! Left out are integration tests that start no thread, in which there is nothing to see, and the
+//! contract suites, tens of thousands of calls from one; their threaded twins are the targets called
+//! `threads…`. Doctests do not run.
 //!
 //! `--cfg allotrope_tsan` makes `OsPages` do without `mremap`, which the sanitizer does not know.
 //!
 //! A sanitizer that sees nothing reports nothing. So the command then makes the spin lock wrong in
 //! a twin of the workspace, in the ways that [`RACES`] lists, and demands a report for each.
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
 use crate::toolchain::Toolchain;
 use crate::twin::Twin;
-use crate::workspace::Workspace;
+use crate::workspace::{Target, Workspace};
 use crate::{sanitizer, shell, test};
 
 /// Races that must be seen, one by the lock's own tests, one by the threaded scenarios.
@@ -58,14 +60,38 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
     tests.arg("--lib");
     for library in sanitizer::libraries(&workspace) {
         tests.args(["--package", &library.name]);
-        for name in library.tests().filter(|name| !test::is_contract_suite(name)) {
-            tests.args(["--test", name]);
+        for target in library.test_targets() {
+            if !test::is_contract_suite(&target.name) && starts_threads(target)? {
+                tests.args(["--test", &target.name]);
+            }
         }
     }
     shell::run(tests.args(arguments))?;
 
     let twin = Twin::new(&workspace, "tsan")?;
     RACES.iter().try_for_each(|race| race.is_seen(&twin, command()?))
+}
+
+/// Does a test start threads, by its name, or by what its file says, or those in its folder?
+fn starts_threads(test: &Target) -> Result<bool, String> {
+    if test.name.contains("threads") {
+        return Ok(true);
+    }
+    let folder = test.src_path.parent().filter(|_| test.src_path.ends_with("main.rs"));
+    let files = match folder {
+        None => vec![test.src_path.clone()],
+        Some(folder) => {
+            let entries = folder.read_dir().map_err(|error| format!("{folder:?}: {error}"))?;
+            entries.flatten().map(|entry| entry.path()).filter(|path| path.is_file()).collect()
+        }
+    };
+    for file in files {
+        let source = fs::read_to_string(&file).map_err(|error| format!("{file:?}: {error}"))?;
+        if source.contains("thread::") {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// `cargo test` with everything instrumented. The first race ends a program: it may loop after it,

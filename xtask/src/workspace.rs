@@ -146,8 +146,11 @@ impl Package {
 
     /// The names of its integration tests.
     pub fn tests(&self) -> impl Iterator<Item = &str> {
-        let tests =
-            self.targets.iter().filter(|target| target.kind.iter().any(|kind| kind == "test"));
-        tests.map(|target| target.name.as_str())
+        self.test_targets().map(|target| target.name.as_str())
+    }
+
+    /// Its integration tests.
+    pub fn test_targets(&self) -> impl Iterator<Item = &Target> {
+        self.targets.iter().filter(|target| target.kind.iter().any(|kind| kind == "test"))
     }
 }
