@@ -24,7 +24,7 @@ use crate::workspace::Workspace;
 /// The commands with their arguments: what is likely to fail first, and what is short last.
 const CHAINS: &[&[&str]] = &[
     &["lint", "test", "valgrind", "paths"],
-    &["cross check", "cross windows", "cross i686"],
+    &["cross check", "cross windows short", "cross i686 short"],
     &["features", "versions"],
     &["loom"],
     &["asan"],
@@ -66,9 +66,9 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
         progress.into_inner().unwrap_or_else(|lock| lock.into_inner());
     println!("\n== {} ==\n", if failure.is_none() { "all steps passed" } else { "failed" });
     for (step, time) in times {
-        println!("{step:<14}{:>8}", in_seconds(time));
+        println!("{step:<20}{:>8}", in_seconds(time));
     }
-    println!("{:<14}{:>8}", "total", in_seconds(start.elapsed()));
+    println!("{:<20}{:>8}", "total", in_seconds(start.elapsed()));
     failure.map_or(Ok(()), Err)
 }
 

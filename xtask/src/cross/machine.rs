@@ -3,6 +3,9 @@
 //! Unit and integration tests run, the contract suites with less of everything
 //! (`ALLOTROPE_EMULATED`); doctests do not, nor the tests of the contract suite itself, which are
 //! long, and of code that everybody else's contract tests run. Further arguments go to `cargo test`.
+//!
+//! `cross windows short` runs unit tests, contract suites and [`SHORT`] alone: half the time goes into
+//! the compiling of the rest.
 
 use std::env;
 use std::process::Command;
@@ -29,6 +32,10 @@ pub struct Machine {
     /// Debian's packages with all of it.
     packages: &'static [&'static str],
 }
+
+/// The integration tests besides contract suites that a short run takes: what depends most on the
+/// system and on the width of a pointer.
+const SHORT: &[&str] = &["hostile", "corners", "heap"];
 
 /// All of them.
 pub const MACHINES: &[Machine] = &[
@@ -89,7 +96,17 @@ impl Machine {
             command.env("ALLOTROPE_RUNNER", self.runner);
         }
         (self.prepare)(cross, self.linker, &mut command)?;
-        command.args(["--lib", "--tests"]);
+        let arguments = match arguments {
+            [first, rest @ ..] if first == "short" => {
+                command.args(["--lib", "--test", "*contract*"]);
+                SHORT.iter().for_each(|test| _ = command.args(["--test", test]));
+                rest
+            }
+            all => {
+                command.args(["--lib", "--tests"]);
+                all
+            }
+        };
         for library in sanitizer::libraries(&cross.workspace) {
             command.args(["--package", &library.name]);
         }
