@@ -220,12 +220,14 @@ impl Class {
                 debug_assert!(false, "a block that is not from here");
                 continue;
             };
-            // SAFETY: slabs are valid, and borrowed by nobody else.
-            let in_place = unsafe { slab.as_mut() };
-            if in_place.is_full() {
-                // SAFETY: a slab without available blocks is in no list.
-                unsafe { list(&mut self.slabs, slab) };
-            }
+            // SAFETY: slabs are valid, and borrowed by nobody else; one without available blocks is in no
+            // list.
+            let in_place = unsafe {
+                if slab.as_ref().is_full() {
+                    list(&mut self.slabs, slab);
+                }
+                slab.as_mut()
+            };
             count += 1;
             // SAFETY: the block is of this slab, was handed out, and is in no list any more.
             if unsafe { in_place.put(block) } {

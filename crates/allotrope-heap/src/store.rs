@@ -219,9 +219,7 @@ impl<S: Source, P: Policy, H: Hook> Store<S, P, H> {
 
     /// Makes a slab for a class.
     pub(crate) fn take_slab(&mut self, class: SizeClass) -> Result<NonNull<Slab>, AllocError> {
-        if !self.is_open {
-            self.is_open = self.open().is_ok();
-        }
+        self.begin();
         if let Some(pocket) = &mut self.pocket
             && let (size, align) = (class.block_size(), class.block_align())
             && let Some(slab) = pocket.take_slab(size, align, class.index() as u8)
@@ -229,6 +227,14 @@ impl<S: Source, P: Policy, H: Hook> Store<S, P, H> {
             return Ok(slab);
         }
         self.take_slab_of_pages(class)
+    }
+
+    /// Asks the source for the first region, where that was not done.
+    #[inline(always)]
+    fn begin(&mut self) {
+        if !self.is_open {
+            self.is_open = self.open().is_ok();
+        }
     }
 
     /// Gives the pages of a slab back.
@@ -302,9 +308,7 @@ impl<S: Source, P: Policy, H: Hook> Store<S, P, H> {
             store.count_used(extent);
             Some(found)
         };
-        if !self.is_open {
-            self.is_open = self.open().is_ok();
-        }
+        self.begin();
         let mut block = take(self, false);
         if block.is_none() {
             let added = self.add_pages(count, align);
