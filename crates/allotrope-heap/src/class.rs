@@ -26,6 +26,7 @@ use core::ptr::NonNull;
 use allotrope_core::parts::SizeClass;
 use allotrope_core::{AllocError, Hook, Policy, Source, poison};
 
+use crate::route::PAGE;
 use crate::slab::{FreeBlock, Slab, list, unlist};
 use crate::store::Store;
 
@@ -61,8 +62,27 @@ const MOST_PATIENCE: u32 = 16 * 1024;
 /// How many bytes of blocks may wait in a list that falls.
 const MOST_WAITING: usize = 4 * 1024 * 1024;
 
-/// How many bytes of blocks are linked at once that were never handed out: they share a page.
-const LINKED_AT_ONCE: usize = 4096;
+/// How many blocks of each class are linked at once that were never handed out, at most: they share a
+/// page. A heap that has just begun with a class may never need as many.
+const AT_ONCE: [u16; SizeClass::COUNT] = linked_at_once(PAGE);
+const AT_FIRST: [u16; SizeClass::COUNT] = linked_at_once(512);
+
+/// As many as lie in so many bytes, but eight of a page if they are larger. Eights are linked quickly.
+const fn linked_at_once(bytes: usize) -> [u16; SizeClass::COUNT] {
+    let mut counts = [1; SizeClass::COUNT];
+    let mut index = 0;
+    while index < SizeClass::COUNT {
+        let size = SizeClass::at(index).block_size();
+        counts[index] = match (bytes / size / 8 * 8, PAGE / size) {
+            (eights @ 8.., _) => eights as u16,
+            (_, 0) => 1,
+            (_, in_page) if in_page < 8 => in_page as u16,
+            _ => 8,
+        };
+        index += 1;
+    }
+    counts
+}
 
 // A power of two, so that a class is found by a shift.
 const _: () = assert!(size_of::<Class>() == if usize::BITS == 64 { 32 } else { 24 });
@@ -105,14 +125,21 @@ impl Class {
     }
 
     /// Hands out a block when the list is empty, and fills the list.
+    #[inline(always)]
     pub(crate) fn refill<S: Source, P: Policy, H: Hook>(
         &mut self,
         class: SizeClass,
         store: &mut Store<S, P, H>,
     ) -> Result<NonNull<u8>, AllocError> {
-        if self.countdown == 0 {
-            self.renew_patience();
-        }
+        let at_once = if self.total == 0 {
+            self.set_patience(LEAST_PATIENCE);
+            &AT_FIRST
+        } else {
+            if self.countdown == 0 {
+                self.renew_patience();
+            }
+            &AT_ONCE
+        };
         let mut slab = match self.slabs {
             Some(slab) => slab,
             None => {
@@ -128,10 +155,7 @@ impl Class {
         };
         // SAFETY: slabs in the list are valid, and borrowed by nobody else.
         let in_place = unsafe { slab.as_mut() };
-        let size = class.block_size();
-        // A small heap may never need more than half of a slab.
-        let most = (LINKED_AT_ONCE as u32 / size as u32).max(1) as u16;
-        let (first, count) = in_place.hand_out(size, most.min(in_place.blocks.div_ceil(2)));
+        let (first, count) = in_place.hand_out(class.block_size(), at_once[class.index()]);
         self.available -= u32::from(count);
         self.fallen = 0;
         if in_place.is_full() {

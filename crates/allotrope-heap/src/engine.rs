@@ -32,7 +32,7 @@ pub(crate) struct Engine<S: Source, P: Policy, H: Hook> {
     pub(crate) store: Store<S, P, H>,
     /// How many times lists were found to fall.
     falls: u16,
-    /// Are they given back at every look, until one is found empty?
+    /// Are they given back at every look, until one is found empty? Then there were falls.
     is_draining: bool,
     policy: PhantomData<P>,
 }
@@ -146,16 +146,22 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
     #[inline(never)]
     #[allow(improper_ctypes_definitions, reason = "called from here alone")]
     extern "C" fn refill(&mut self, class: SizeClass) -> Option<NonNull<u8>> {
-        self.falls = self.falls.saturating_sub(8);
-        if self.is_draining {
-            (self.is_draining, self.falls) = (false, 0);
+        if self.falls != 0 {
+            self.falls = if self.is_draining { 0 } else { self.falls.saturating_sub(8) };
+            self.is_draining = false;
         }
         self.give_back(Weight::Small);
         let Self { classes, store, .. } = self;
-        if let Ok(block) = classes[class.index()].refill(class, store) {
-            return Some(block);
+        match classes[class.index()].refill(class, store) {
+            Ok(block) => Some(block),
+            Err(AllocError) => self.refill_at_last(class),
         }
-        // Other classes may have what this one needs.
+    }
+
+    /// Other classes may have what this one needs.
+    #[cold]
+    #[inline(never)]
+    fn refill_at_last(&mut self, class: SizeClass) -> Option<NonNull<u8>> {
         self.flush_all();
         let Self { classes, store, .. } = self;
         classes[class.index()].refill(class, store).ok()

@@ -18,8 +18,8 @@
 
 use core::ptr::NonNull;
 
-use allotrope_core::poison;
-use allotrope_core::{Region, Source};
+use allotrope_core::parts::SizeClass;
+use allotrope_core::{Region, Source, poison};
 
 use crate::route::PAGE;
 use crate::slab::Slab;
@@ -57,6 +57,72 @@ const HEAD: usize = size_of::<Slab>().next_multiple_of(align_of::<Slab>());
 /// As many blocks as a slab should have.
 const BLOCKS: usize = 8;
 
+/// In how many pages a region is cut, at most: a word's bits.
+const PAGES: u32 = u64::BITS;
+
+/// Each page of a pocket of [`POCKET_SIZE`] has two to this power of bytes.
+const USUAL_SHIFT: u32 = (POCKET_SIZE / PAGES as usize).trailing_zeros();
+
+/// How a slab is made: of how many pages, for how many blocks.
+#[derive(Clone, Copy)]
+struct Plan {
+    pages: u32,
+    blocks: u16,
+}
+
+impl Plan {
+    /// For blocks of `size` bytes, in a pocket of `count` pages.
+    const fn new(size: usize, shift: u32, count: u32) -> Option<Self> {
+        let (one, eight) = (size + HEAD, size * BLOCKS + HEAD);
+        let most = (count as usize / 8) << shift;
+        let enough = if eight < most { eight } else { most };
+        Self::of(if enough > one { enough } else { one }, size, shift)
+    }
+
+    /// With room for `bytes`.
+    const fn of(bytes: usize, size: usize, shift: u32) -> Option<Self> {
+        let pages = bytes.div_ceil(1 << shift);
+        if pages > PAGES as usize {
+            return None;
+        }
+        // A pocket has less than 4 GiB, and 32 bits are divided faster.
+        let blocks = ((pages << shift) - HEAD) as u32 / size as u32;
+        let blocks = if blocks < u16::MAX as u32 { blocks as u16 } else { u16::MAX };
+        Some(Self { pages: pages as u32, blocks })
+    }
+
+    /// Makes a slab by this plan, with what is known of it at its end.
+    ///
+    /// # Safety
+    ///
+    /// So many pages start here, for nobody else.
+    #[inline(always)]
+    unsafe fn place(self, start: NonNull<u8>, shift: u32, class: SizeClass) -> NonNull<Slab> {
+        let bytes = ((self.pages as usize) << shift) - HEAD;
+        poison::poison(start, bytes);
+        // SAFETY: the run is as long (caller), and its end aligned to 64.
+        unsafe {
+            let slab = start.add(bytes).cast::<Slab>();
+            slab.write(Slab::new(start, self.blocks, class.index() as u8));
+            slab
+        }
+    }
+}
+
+/// The plans of all classes in a pocket of [`POCKET_SIZE`].
+const USUAL: [Plan; SizeClass::COUNT] = {
+    let mut plans = [Plan { pages: 0, blocks: 0 }; SizeClass::COUNT];
+    let mut index = 0;
+    while index < SizeClass::COUNT {
+        match Plan::new(SizeClass::at(index).block_size(), USUAL_SHIFT, PAGES) {
+            Some(plan) => plans[index] = plan,
+            None => panic!("a pocket has room for a block of each class"),
+        }
+        index += 1;
+    }
+    plans
+};
+
 /// What a run of pages here is, for who walks over them.
 pub(crate) struct PocketRun {
     pub(crate) start: NonNull<u8>,
@@ -67,21 +133,53 @@ pub(crate) struct PocketRun {
 impl Pocket {
     /// The pages of `region`, all of it committed and smaller than [`LEAST_PAGES_REGION`]. Gives the
     /// region back if it has none.
-    #[inline(always)]
     pub(crate) fn new(region: Region) -> Result<Self, Region> {
-        let per_page = (region.size() / 64).next_power_of_two().clamp(LEAST_PAGE, PAGE);
+        let per_page = region.size() / PAGES as usize;
+        let per_page = per_page.next_power_of_two().clamp(LEAST_PAGE, PAGE);
         let gap = region.start().addr().get().wrapping_neg() & (per_page - 1);
-        let count = region.size().saturating_sub(gap) / per_page;
-        if count == 0 {
-            return Err(region);
+        match region.size().saturating_sub(gap) / per_page {
+            0 => Err(region),
+            count => Ok(Self::of(region, gap, per_page.trailing_zeros(), count.min(64) as u32)),
         }
-        // SAFETY: the gap is less than the region's size, or there was no page.
+    }
+
+    /// Would [`usual`](Self::usual) do?
+    #[inline(always)]
+    pub(crate) fn is_usual(region: &Region) -> bool {
+        region.size() == POCKET_SIZE
+            && region.committed() == POCKET_SIZE
+            && region.start().addr().get().is_multiple_of(1 << USUAL_SHIFT)
+    }
+
+    /// The same as [`new`](Self::new) for the region that most heaps begin with, and a slab for the class
+    /// that it begins with, if its blocks are no longer than a page.
+    #[inline(always)]
+    pub(crate) fn usual(region: Region, class: Option<SizeClass>) -> (Self, Option<NonNull<Slab>>) {
+        debug_assert!(Self::is_usual(&region));
+        let begun = class.filter(|class| class.block_size() <= 1 << USUAL_SHIFT);
+        let plan = begun.map(|class| USUAL[class.index()]);
+        let run = plan.map_or(0, |plan| u64::MAX >> (PAGES - plan.pages));
+        let begins = u64::from(begun.is_some());
+        let base = region.start();
+        poison::poison(base, POCKET_SIZE);
+        let slab = begun.zip(plan).map(|(class, plan)| {
+            poison::unpoison(base, (plan.pages as usize) << USUAL_SHIFT);
+            // SAFETY: the region's first pages are nobody's, and so many.
+            unsafe { plan.place(base, USUAL_SHIFT, class) }
+        });
+        let (shift, count, all) = (USUAL_SHIFT, PAGES, u64::MAX);
+        let (free, starts, slabs) = (all & !run, begins, begins);
+        (Self { region, base, shift, count, all, free, starts, slabs }, slab)
+    }
+
+    /// `count` pages from `gap` on.
+    #[inline(always)]
+    fn of(region: Region, gap: usize, shift: u32, count: u32) -> Self {
+        // SAFETY: the pages lie in the region (callers).
         let base = unsafe { region.start().add(gap) };
-        let count = count.min(64);
-        let all = u64::MAX >> (64 - count);
-        poison::poison(base, count * per_page);
-        let (shift, count) = (per_page.trailing_zeros(), count as u32);
-        Ok(Self { region, base, shift, count, all, free: all, starts: 0, slabs: 0 })
+        let all = u64::MAX >> (PAGES - count);
+        poison::poison(base, (count as usize) << shift);
+        Self { region, base, shift, count, all, free: all, starts: 0, slabs: 0 }
     }
 
     /// The region, when nobody needs what is in it.
@@ -132,6 +230,7 @@ impl Pocket {
         (1..=64).contains(&count).then_some(count as u32)
     }
 
+    #[inline(always)]
     fn address(&self, page: u32) -> NonNull<u8> {
         // SAFETY: the page is one of the region's (callers).
         unsafe { self.base.add((page as usize) << self.shift) }
@@ -243,36 +342,28 @@ impl Pocket {
         true
     }
 
-    /// Makes a slab of blocks of `size` bytes at multiples of `align`, with what is known of it at
-    /// its end.
-    pub(crate) fn take_slab(
-        &mut self,
-        size: usize,
-        align: usize,
-        class: u8,
-    ) -> Option<NonNull<Slab>> {
-        let most = (self.count as usize / 8) << self.shift;
-        let one = size + HEAD;
-        let mut count = self.pages_for((one + (BLOCKS - 1) * size).min(most).max(one))?;
-        let page = match self.take_pages(count, align) {
+    /// Makes a slab for a class.
+    #[inline(always)]
+    pub(crate) fn take_slab(&mut self, class: SizeClass) -> Option<NonNull<Slab>> {
+        let (size, align) = (class.block_size(), class.block_align());
+        let is_usual = self.shift == USUAL_SHIFT && self.count == PAGES;
+        let mut plan = if is_usual { USUAL[class.index()] } else { self.plan(size)? };
+        let page = match self.take_pages(plan.pages, align) {
             Some(page) => page,
             None => {
-                count = self.pages_for(one)?;
-                self.take_pages(count, align)?
+                plan = Plan::of(size + HEAD, size, self.shift)?;
+                self.take_pages(plan.pages, align)?
             }
         };
         self.slabs |= 1 << page;
-        let start = self.address(page);
-        let bytes = ((count as usize) << self.shift) - HEAD;
-        // A pocket has less than 4 GiB, and 32 bits are divided faster.
-        let blocks = (bytes as u32 / size as u32).min(u32::from(u16::MAX)) as u16;
-        poison::poison(start, bytes);
-        // SAFETY: the run is ours, as long, and its end aligned to 64.
-        unsafe {
-            let slab = start.add(bytes).cast::<Slab>();
-            slab.write(Slab::new(start, blocks, class));
-            Some(slab)
-        }
+        // SAFETY: the run was just taken.
+        Some(unsafe { plan.place(self.address(page), self.shift, class) })
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn plan(&self, size: usize) -> Option<Plan> {
+        Plan::new(size, self.shift, self.count)
     }
 
     /// The slab that a block lies in, on this page.

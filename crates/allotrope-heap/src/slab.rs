@@ -93,24 +93,50 @@ impl Slab {
     }
 
     /// Links untouched blocks, in their order.
-    #[inline]
+    #[inline(always)]
     fn link_untouched(&mut self, size: usize, most: u16) -> (Option<NonNull<FreeBlock>>, u16) {
         let count = most.min(self.untouched);
         let touched = usize::from(self.blocks - self.untouched);
         self.untouched -= count;
+        let mut left = usize::from(count);
         // SAFETY: so many whole blocks lie in the slab behind those that were touched.
-        let mut block = unsafe { self.start.add((touched + usize::from(count)) * size) };
-        let mut first = None;
-        for _ in 0..count {
-            // SAFETY: as above; the last block comes first.
-            block = unsafe { block.sub(size) };
-            poison::unpoison(block, size_of::<FreeBlock>());
-            let free = block.cast::<FreeBlock>();
-            // SAFETY: the block is ours and nobody uses it; blocks are aligned to 16.
-            unsafe { free.write(FreeBlock { next: first }) };
-            first = Some(free);
+        let block = unsafe { self.start.add((touched + left) * size) };
+        let mut chain = Chain { block, first: None };
+        // Eight without a branch.
+        while left >= 8 {
+            // SAFETY: as above; blocks are aligned to 16, ours, and used by nobody.
+            (0..8).for_each(|_| unsafe { chain.prepend(size) });
+            left -= 8;
         }
-        (first, count)
+        // SAFETY: as above.
+        (0..left).for_each(|_| unsafe { chain.prepend(size) });
+        (chain.first, count)
+    }
+}
+
+/// Untouched blocks that are linked, the last first.
+struct Chain {
+    /// Where the first of them starts, or the next would end.
+    block: NonNull<u8>,
+    first: Option<NonNull<FreeBlock>>,
+}
+
+impl Chain {
+    /// Links one more.
+    ///
+    /// # Safety
+    ///
+    /// A block of `size` bytes lies in front of the first, free and aligned to 16.
+    #[inline(always)]
+    unsafe fn prepend(&mut self, size: usize) {
+        // SAFETY: as the caller promises.
+        unsafe {
+            self.block = self.block.sub(size);
+            poison::unpoison(self.block, size_of::<FreeBlock>());
+            let free = self.block.cast::<FreeBlock>();
+            free.write(FreeBlock { next: self.first });
+            self.first = Some(free);
+        }
     }
 }
 

@@ -218,23 +218,19 @@ impl<S: Source, P: Policy, H: Hook> Store<S, P, H> {
     }
 
     /// Makes a slab for a class.
+    #[inline(always)]
     pub(crate) fn take_slab(&mut self, class: SizeClass) -> Result<NonNull<Slab>, AllocError> {
-        self.begin();
+        if !self.is_open
+            && let Some(slab) = self.begin(Some(class))
+        {
+            return Ok(slab);
+        }
         if let Some(pocket) = &mut self.pocket
-            && let (size, align) = (class.block_size(), class.block_align())
-            && let Some(slab) = pocket.take_slab(size, align, class.index() as u8)
+            && let Some(slab) = pocket.take_slab(class)
         {
             return Ok(slab);
         }
         self.take_slab_of_pages(class)
-    }
-
-    /// Asks the source for the first region, where that was not done.
-    #[inline(always)]
-    fn begin(&mut self) {
-        if !self.is_open {
-            self.is_open = self.open().is_ok();
-        }
     }
 
     /// Gives the pages of a slab back.
@@ -308,7 +304,9 @@ impl<S: Source, P: Policy, H: Hook> Store<S, P, H> {
             store.count_used(extent);
             Some(found)
         };
-        self.begin();
+        if !self.is_open {
+            self.begin(None);
+        }
         let mut block = take(self, false);
         if block.is_none() {
             let added = self.add_pages(count, align);
@@ -551,19 +549,10 @@ impl<S: Source, P, H: Hook> Store<S, P, H> {
         }
     }
 
-    /// Gives all extents back, of which nobody needs any more.
-    fn release_large(&mut self) {
-        // SAFETY: always this source, and nobody needs a large block any more (callers).
-        unsafe {
-            self.large.release_all(&self.source, |address, extent| {
-                self.log.push(|| Event::internal(EventKind::Release, address, extent));
-            });
-        }
-    }
-}
-
-impl<S: Source, P, H: Hook> Drop for Store<S, P, H> {
-    fn drop(&mut self) {
+    /// Gives all regions with tables back, of which nobody needs any more.
+    #[cold]
+    #[inline(never)]
+    fn release_pages(&mut self) {
         while let Some(head) = self.pages {
             // SAFETY: heads in the list are ours and initialized; this one leaves the list.
             let region = unsafe {
@@ -575,10 +564,33 @@ impl<S: Source, P, H: Hook> Drop for Store<S, P, H> {
             // SAFETY: the region is on loan, and nobody needs what is in it.
             unsafe { release_clean(&self.source, region) };
         }
+    }
+
+    /// Gives all extents back, of which nobody needs any more.
+    #[cold]
+    #[inline(never)]
+    fn release_large(&mut self) {
+        // SAFETY: always this source, and nobody needs a large block any more (callers).
+        unsafe {
+            self.large.release_all(&self.source, |address, extent| {
+                self.log.push(|| Event::internal(EventKind::Release, address, extent));
+            });
+        }
+    }
+}
+
+impl<S: Source, P, H: Hook> Drop for Store<S, P, H> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if self.pages.is_some() {
+            self.release_pages();
+        }
         self.release_pocket();
-        self.release_large();
-        // SAFETY: always this source.
-        unsafe { self.large.trim(&self.source) };
+        if self.large.bytes_held() != 0 {
+            self.release_large();
+            // SAFETY: always this source.
+            unsafe { self.large.trim(&self.source) };
+        }
         self.log.take().deliver();
     }
 }

@@ -59,6 +59,7 @@ unsafe impl Sync for Bytes<'_> {}
 impl<'a> Buffer<'a> {
     const_fn! {
         /// The bytes of `bytes` as a source.
+        #[inline]
         pub fn new(bytes: &'a mut [MaybeUninit<u8>]) -> Self {
             let start = NonNull::new(bytes.as_mut_ptr().cast::<u8>()).unwrap();
             let bytes = Bytes(NonNull::slice_from_raw_parts(start, bytes.len()), PhantomData);
@@ -96,6 +97,7 @@ impl<'a> Buffer<'a> {
 // SAFETY: the region is the borrowed bytes, which stay where they are for as long as the buffer
 // lives, and which nobody else may access meanwhile. `lent` sees to it that they are lent once.
 unsafe impl Source for Buffer<'_> {
+    #[inline]
     fn reserve(&self, least: usize, _: usize) -> Result<Region, AllocError> {
         if self.size() < least || self.lent.swap(true, Ordering::Acquire) {
             return Err(AllocError);
@@ -103,6 +105,7 @@ unsafe impl Source for Buffer<'_> {
         Ok(Region::new(self.bytes.0, self.size(), Contents::Unknown))
     }
 
+    #[inline]
     unsafe fn release(&self, region: Region) {
         debug_assert_eq!(region.bytes(), self.bytes.0);
         self.lent.store(false, Ordering::Release);

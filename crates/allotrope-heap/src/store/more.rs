@@ -91,16 +91,33 @@ impl<S: Source, P: Policy, H: Hook> Store<S, P, H> {
         is_extended
     }
 
-    /// Gets the first region: a small one, or the one that there is.
-    #[inline(never)]
-    pub(super) fn open(&mut self) -> Result<(), AllocError> {
+    /// Asks the source for the first region: a small one, or the one that there is. May make a slab of it
+    /// for a class.
+    #[inline(always)]
+    pub(super) fn begin(&mut self, class: Option<SizeClass>) -> Option<NonNull<Slab>> {
         let region = match self.source.take_kept(POCKET_SIZE) {
             Some(region) => region,
-            None => self.source.reserve(1, POCKET_SIZE)?,
+            None => self.source.reserve(1, POCKET_SIZE).ok()?,
         };
         if !self.has_room_for(region.size()) {
-            return Err(self.refuse(region));
+            self.refuse(region);
+            return None;
         }
+        if !Pocket::is_usual(&region) {
+            self.is_open = self.open(region).is_ok();
+            return None;
+        }
+        self.note(EventKind::Refill, region.start(), region.size());
+        self.is_open = true;
+        let (pocket, slab) = Pocket::usual(region, class);
+        self.pocket = Some(pocket);
+        slab
+    }
+
+    /// Begins with a region that is not the usual one.
+    #[cold]
+    #[inline(never)]
+    fn open(&mut self, region: Region) -> Result<(), AllocError> {
         let region = if region.size() >= LEAST_PAGES_REGION {
             match Pages::open(&self.source, region) {
                 Ok(pages) => {

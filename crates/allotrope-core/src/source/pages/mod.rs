@@ -239,12 +239,14 @@ unsafe impl Source for OsPages {
         unsafe { Native::release(region.start(), region.size()) };
     }
 
+    #[inline]
     fn take_kept(&self, size: usize) -> Option<Region> {
         let start = if size == KEPT_SIZE { KEPT.take() } else { None }?;
         let bytes = NonNull::slice_from_raw_parts(start, size);
         Some(Region::new(bytes, size, Contents::Unknown))
     }
 
+    #[inline]
     unsafe fn release_or_keep(&self, region: Region) {
         if region.size() != KEPT_SIZE || !KEPT.put(region.start()) {
             // SAFETY: as the caller promises.
