@@ -29,21 +29,19 @@ macro_rules! impl_global_alloc {
 
                 #[inline]
                 unsafe fn dealloc(&self, start: *mut u8, layout: Layout) {
-                    if let Some(start) = NonNull::new(start) {
-                        // SAFETY: the block is one of ours with this layout (caller).
-                        unsafe { self.deallocate(start, layout) };
-                    }
+                    // SAFETY: the block is one of ours with this layout (caller), and so not null.
+                    unsafe { self.deallocate(NonNull::new_unchecked(start), layout) };
                 }
 
                 #[inline]
                 unsafe fn realloc(&self, start: *mut u8, old: Layout, size: usize) -> *mut u8 {
-                    let new = Layout::from_size_align(size, old.align());
-                    let (Some(start), Ok(new)) = (NonNull::new(start), new) else {
+                    let Ok(new) = Layout::from_size_align(size, old.align()) else {
                         return ptr::null_mut();
                     };
-                    // SAFETY: the block is one of ours with this layout (caller), and each call
-                    // gets the larger and the smaller size where it belongs.
+                    // SAFETY: the block is one of ours with this layout (caller), and so not null; each
+                    // call gets the larger and the smaller size where it belongs.
                     address(unsafe {
+                        let start = NonNull::new_unchecked(start);
                         if size >= old.size() {
                             self.grow(start, old, new)
                         } else {
