@@ -102,7 +102,11 @@ fn map_of_bins(input: &mut Input<'_>) {
     while !input.is_empty() {
         let bin = (input.short() % BINS) as u32;
         if input.byte() & 1 == 0 {
-            map.insert(bin);
+            if bin < 64 {
+                map.insert_exact(bin)
+            } else {
+                map.insert_stepped(bin)
+            }
             model.insert(bin);
         } else {
             if bin < 64 {
@@ -114,6 +118,11 @@ fn map_of_bins(input: &mut Input<'_>) {
         }
         let from = (input.short() % (BINS + 2)) as u32;
         assert_eq!(map.first_from(from), model.range(from..).next().copied(), "{from} {model:?}");
+        assert_eq!(map.first_stepped(), model.range(64..).next().copied(), "{model:?}");
+        if (64..BINS as u32).contains(&from) {
+            let above = model.range(from + 1..).next().copied();
+            assert_eq!(map.first_above(from), above, "{from} {model:?}");
+        }
         assert_eq!(map.last(), model.last().copied(), "{model:?}");
         assert_eq!(map.contains(bin), model.contains(&bin), "{bin} {model:?}");
     }

@@ -15,9 +15,9 @@ pub const GRANULE_SIZE: usize = 1 << GRANULE_SHIFT;
 
 pub(crate) const GRANULE_SHIFT: u32 = 4;
 
-/// The most granules that a region has. Not all of `u32`: one value means "no block", and
-/// positions of bits lie up to two above the granule's.
-pub(crate) const MAX_GRANULES: u32 = u32::MAX - 2;
+/// The most granules that a region has. Not all of `u32`: the highest values mean "no block", and
+/// that a block is the first of its bin.
+pub(crate) const MAX_GRANULES: u32 = u32::MAX - 1001;
 
 /// The most bytes that a block has.
 pub(crate) const MAX_BLOCK: usize = {
@@ -34,7 +34,14 @@ pub(crate) const fn granules_for(size: usize) -> Option<u32> {
     if size.wrapping_sub(1) >= MAX_BLOCK {
         return None;
     }
-    Some(((size + (GRANULE_SIZE - 1)) >> GRANULE_SHIFT) as u32)
+    Some(granules_of(size))
+}
+
+/// How many granules a block has whose request was of `size` bytes.
+#[inline(always)]
+pub(crate) const fn granules_of(size: usize) -> u32 {
+    debug_assert!(size <= MAX_BLOCK);
+    ((size + (GRANULE_SIZE - 1)) >> GRANULE_SHIFT) as u32
 }
 
 /// The alignment in granules: 1 for everything that each granule has anyway; `None` if it is

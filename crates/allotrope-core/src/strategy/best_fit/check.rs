@@ -1,6 +1,7 @@
 //! The invariants of a space, checked: everything is walked twice, by address and by bins.
 
 use super::area::Area;
+use super::lists::before_first;
 use super::space::{Run, Space};
 use super::table::{InBlock, NONE, Table};
 use crate::layout::bins::{BINS, FIRST_STEPPED, bin_of};
@@ -65,7 +66,8 @@ fn check_bins(space: &Space<InBlock>, start: usize) -> Result<(u32, u32), Broken
     let granules = space.granules();
     let (mut blocks, mut free) = (0, 0);
     for bin in 0..BINS as u32 {
-        let (mut before, mut is_empty) = (NONE, true);
+        let is_stepped = bin >= FIRST_STEPPED;
+        let (mut before, mut is_empty) = (if is_stepped { before_first(bin) } else { NONE }, true);
         for run in space.lists.list(&space.table, bin) {
             is_empty = false;
             let is_in_range = run.start <= space.touched().min(granules);
@@ -78,7 +80,7 @@ fn check_bins(space: &Space<InBlock>, start: usize) -> Result<(u32, u32), Broken
             }
             // SAFETY: the block is free, as far as its edge tells.
             let prev = unsafe { space.table.prev(space.table.place(run.start)) };
-            if (before != NONE || bin >= FIRST_STEPPED) && prev != before {
+            if before != NONE && prev != before {
                 return broken("a bin's list is linked both ways", start, run.start);
             }
             before = run.start;

@@ -18,8 +18,15 @@
 
 use core::ptr::NonNull;
 
-/// How many words are wiped beyond what is needed now: 8 bytes of bitmap each.
-const WIPED_AT_ONCE: usize = 16;
+/// How many words of 64 bits are wiped beyond what is needed now, besides a third of those that
+/// are: so all are wiped before the last quarter is used.
+const WIPED_AHEAD: u32 = 96;
+
+/// How many words are wiped at once, if no more are needed now.
+const WIPED_AT_ONCE: u32 = 60;
+
+/// After how many granules more the next words are wiped.
+const USED_AT_ONCE: u32 = 768;
 
 /// The bitmap of an area's edges.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +36,8 @@ pub struct Edges {
     valid: u32,
     /// Bits below this one lie in words that hold what they say.
     wiped: u32,
+    /// When bits from this one on become valid, more words are wiped; at most `wiped`.
+    due: u32,
     /// The last bit: that behind the last granule.
     last: u32,
 }
@@ -37,7 +46,7 @@ impl Edges {
     /// The bitmap at `words`, which has room for a bit for every granule that is ever asked about
     /// and one more; of no granules yet.
     pub const fn new(words: NonNull<u64>) -> Self {
-        Self { words, valid: 0, wiped: 0, last: 0 }
+        Self { words, valid: 0, wiped: 0, due: 0, last: 0 }
     }
 
     /// Up to which granule the bits hold what they say.
@@ -108,6 +117,23 @@ impl Edges {
         }
     }
 
+    /// [`validate`](Self::validate), which wipes ahead of need as well: the time to do so is when all
+    /// else is cheap.
+    ///
+    /// # Safety
+    ///
+    /// As for `validate`.
+    #[inline(always)]
+    pub unsafe fn validate_ahead(&mut self, granule: u32) {
+        if granule > self.valid {
+            self.valid = granule;
+            if granule >= self.due {
+                // SAFETY: as the caller promises.
+                unsafe { self.wipe(granule) };
+            }
+        }
+    }
+
     /// Wipes the words up to that of a bit, and some behind it, but for that of the last bit.
     ///
     /// # Safety
@@ -115,13 +141,17 @@ impl Edges {
     /// As for `validate`.
     #[inline(never)]
     unsafe fn wipe(&mut self, granule: u32) {
-        let (first, last) = (position(self.wiped).0, position(self.last).0);
-        let end = (position(granule).0 + WIPED_AT_ONCE).min(last);
-        if first < end {
-            // SAFETY: the words lie below that of the last bit.
-            unsafe { self.words.add(first).write_bytes(0, end - first) };
-            self.wiped = (end * 64) as u32;
+        let (first, word, last) = (self.wiped / 64, granule / 64, self.last / 64);
+        let ahead = (word + word / 3 + WIPED_AHEAD).min(first + WIPED_AT_ONCE);
+        let end = ahead.max(word + 1).min(last);
+        if first >= end {
+            self.due = self.wiped;
+            return;
         }
+        self.wiped = end * 64;
+        self.due = self.wiped.min(granule.saturating_add(USED_AT_ONCE));
+        // SAFETY: the words lie below that of the last bit.
+        unsafe { self.words.add(first as usize).write_bytes(0, (end - first) as usize) };
     }
 
     /// Makes room for more granules: the last bit is `granules` now. The bit that was the last is
@@ -146,6 +176,7 @@ impl Edges {
         let old_last = position(self.last).0;
         if old_last == position(self.valid).0 {
             self.wiped = (old_last as u32 + 1) * 64;
+            self.due = self.wiped;
         }
         self.last = granules;
     }

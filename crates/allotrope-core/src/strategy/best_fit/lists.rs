@@ -13,21 +13,38 @@
 //! 1. What is in a list is a free block that the table holds, of a size that belongs in that bin.
 //! 2. Each block but the last is linked to the one after it, and each but the first to the one
 //!    before it. What the table says of the block before the first means nothing in a bin of one
-//!    size, and is that there is none in a bin of several.
+//!    size, and is which bin it is in a bin of several ([`before_first`]).
 //! 3. The map has a bin's bit if and only if its list is not empty.
+
+use core::hint::assert_unchecked;
 
 use super::space::Run;
 use super::table::{NONE, Table};
-use crate::layout::bins::{
-    BINS, BinMap, FIRST_STEPPED, bin_of, in_one_stepped_bin, stepped_bin_of,
-};
-use crate::layout::granule::padding;
+use crate::layout::bins::{BINS, BinMap, FIRST_STEPPED, bin_of, stepped_bin_of};
+use crate::layout::granule::{MAX_GRANULES, padding};
 
 /// How many blocks of one bin are looked at for the one that fits best.
 const LOOK: u32 = 4;
 
 /// How many blocks are looked at in a bin all of whose blocks are long enough.
 const LOOK_ABOVE: u32 = 2;
+
+/// More than the sizes in a bin differ by, and less than a difference of theirs that wrapped around.
+const SHORT: u32 = 1 << 31;
+
+/// What the table has for the block before the first of a bin of several sizes: no granule.
+#[inline(always)]
+pub(super) const fn before_first(bin: u32) -> u32 {
+    MAX_GRANULES + 1 + bin
+}
+
+/// The bin whose first block has this before it, or `None` if a block is before it.
+#[inline(always)]
+const fn bin_before(prev: u32) -> Option<u32> {
+    if prev > MAX_GRANULES { Some(prev - (MAX_GRANULES + 1)) } else { None }
+}
+
+const _: () = assert!(before_first(BINS as u32) > MAX_GRANULES && before_first(BINS as u32) < NONE);
 
 /// The free blocks of a space, by size.
 #[derive(Debug)]
@@ -80,42 +97,46 @@ impl Lists {
         }
     }
 
-    /// [`link`](Self::link) in a bin of several sizes.
+    /// Puts a free block, which the table holds, in the list of its bin of several sizes.
     ///
     /// # Safety
     ///
-    /// As for `link`, and the block is not shorter than [`FIRST_STEPPED`].
+    /// It is one, `place` is its place, `bin` its bin, and it is in no list.
     #[inline(always)]
     pub(super) unsafe fn link_stepped<T: Table>(
         &mut self,
         table: &mut T,
         place: T::Place,
-        run: Run,
+        block: u32,
+        bin: u32,
     ) {
-        // SAFETY: as the caller promises.
+        let head = self.head(bin);
+        // SAFETY: both are free blocks (caller, invariant 1).
         unsafe {
-            table.set_prev(place, NONE);
-            self.link(table, place, run.start, stepped_bin_of(run.size));
+            table.set_next(place, head);
+            table.set_prev(place, before_first(bin));
+            if head == NONE {
+                self.map.insert_stepped(bin);
+            } else {
+                table.set_prev(table.place(head), block);
+            }
         }
+        self.set_head(bin, block);
     }
 
-    /// [`unlink`](Self::unlink) from a bin of several sizes, which need not be known for most blocks.
+    /// Takes a free block out of the list of its bin of several sizes.
     ///
     /// # Safety
     ///
-    /// As for `unlink`, and the block is not shorter than [`FIRST_STEPPED`].
+    /// It is in that list, and `place` is its place.
     #[inline(always)]
-    pub(super) unsafe fn unlink_stepped<T: Table>(
-        &mut self,
-        table: &mut T,
-        place: T::Place,
-        run: Run,
-    ) {
-        // SAFETY: the block is free (caller), and so are those it is linked to (invariants 1, 2).
+    pub(super) unsafe fn unlink_stepped<T: Table>(&mut self, table: &mut T, place: T::Place) {
+        // SAFETY: the block is free (caller), and so are those it is linked to; what is before the
+        // first is a bin (invariants 1, 2).
         unsafe {
             let (next, prev) = (table.next(place), table.prev(place));
-            if prev == NONE {
-                let bin = stepped_bin_of(run.size);
+            if let Some(bin) = bin_before(prev) {
+                assert_unchecked((bin as usize) < BINS);
                 self.set_head(bin, next);
                 if next == NONE {
                     self.map.remove_stepped(bin);
@@ -130,7 +151,7 @@ impl Lists {
         }
     }
 
-    /// Puts a free block, which the table holds, in the list of its bin.
+    /// Puts a free block, which the table holds, in the list of its bin of one size.
     ///
     /// # Safety
     ///
@@ -148,7 +169,7 @@ impl Lists {
         unsafe {
             table.set_next(place, head);
             if head == NONE {
-                self.map.insert(bin);
+                self.map.insert_exact(bin);
             } else {
                 table.set_prev(table.place(head), block);
             }
@@ -187,41 +208,34 @@ impl Lists {
         }
     }
 
-    /// Puts the rest of a free block in its place in the list, if both are of one bin that holds
-    /// several sizes; the table holds the rest then.
+    /// Puts the rest of a free block, which the table holds, in its place in the list of a bin that
+    /// holds several sizes.
     ///
     /// # Safety
     ///
-    /// `run` is in the list of its bin, `place` its place, and the granules of `rest`, which is its
-    /// end, are nobody's.
+    /// The free block at `place` is in the list of that bin, the rest, which is its end, belongs in
+    /// it as well, and `rest_place` is its place.
     #[inline(always)]
     pub(super) unsafe fn replace<T: Table>(
         &mut self,
         table: &mut T,
         place: T::Place,
-        run: Run,
-        rest: Run,
-    ) -> bool {
-        if run.size < FIRST_STEPPED || !in_one_stepped_bin(run.size, rest.size) {
-            return false;
-        }
+        rest_place: T::Place,
+        rest: u32,
+    ) {
         // SAFETY: as in `unlink_stepped`.
         unsafe {
-            let rest_place = table.after(place, rest.start - run.start);
             let (next, prev) = (table.next(place), table.prev(place));
-            table.put(rest_place, rest.size);
             table.set_next(rest_place, next);
             table.set_prev(rest_place, prev);
             if next != NONE {
-                table.set_prev(table.place(next), rest.start);
+                table.set_prev(table.place(next), rest);
             }
-            if prev == NONE {
-                self.set_head(stepped_bin_of(run.size), rest.start);
-            } else {
-                table.set_next(table.place(prev), rest.start);
+            match bin_before(prev) {
+                Some(bin) => self.set_head(bin, rest),
+                None => table.set_next(table.place(prev), rest),
             }
         }
-        true
     }
 
     /// The free blocks of a bin.
@@ -258,60 +272,65 @@ impl Lists {
         self.map.contains(bin)
     }
 
-    /// The free block that fits `size` granules best, among those looked at.
+    /// The free block that fits `size` granules best among those looked at in bins of several
+    /// sizes, and its bin; or [`Run::NOWHERE`].
     #[inline(always)]
-    pub(super) fn find(&self, table: &impl Table, size: u32) -> Option<Run> {
-        if size >= FIRST_STEPPED {
-            return self.find_stepped(table, size).found();
+    pub(super) fn find_stepped(&self, table: &impl Table, size: u32) -> (Run, u32) {
+        if size < FIRST_STEPPED {
+            return match self.map.first_stepped() {
+                Some(bin) => (self.best_of::<LOOK>(table, bin, size, u32::MAX), bin),
+                None => (Run::NOWHERE, 0),
+            };
         }
-        let bin = self.map.first_from(size)?;
-        if bin < FIRST_STEPPED {
-            return Some(Run { start: self.head(bin), size: bin });
-        }
-        self.best_of(table, bin, size, LOOK).found()
-    }
-
-    /// [`find`](Self::find) where bins hold several sizes: in the bin of `size` some blocks are too
-    /// short, in all above none is.
-    #[inline(always)]
-    fn find_stepped(&self, table: &impl Table, size: u32) -> Run {
+        // Some blocks here are too short, in all above none is.
         let bin = stepped_bin_of(size);
-        let best = self.best_of(table, bin, size, LOOK);
+        let best = self.best_of::<LOOK>(table, bin, size, SHORT);
         if best.start != NONE {
-            return best;
+            return (best, bin);
         }
-        match self.map.first_from(bin + 1) {
-            Some(above) => self.best_of(table, above, size, LOOK_ABOVE),
-            None => Run::NOWHERE,
+        match self.map.first_above(bin) {
+            Some(bin) => (self.best_of::<LOOK_ABOVE>(table, bin, size, u32::MAX), bin),
+            None => (Run::NOWHERE, 0),
         }
     }
 
-    /// The shortest block of at least `size` granules among the first `look` of a bin, or
-    /// [`Run::NOWHERE`], which unlike an option is returned in registers.
-    #[inline]
-    fn best_of(&self, table: &impl Table, bin: u32, size: u32, look: u32) -> Run {
-        let mut best = Run { size: u32::MAX, ..Run::NOWHERE };
-        let (mut block, mut left) = (self.head(bin), look);
-        while block != NONE && left > 0 {
+    /// The shortest block of at least `size` granules, and of less than `too_long` more, among the
+    /// first `LOOK` of a bin, or [`Run::NOWHERE`], which unlike an option is returned in registers.
+    #[inline(always)]
+    fn best_of<const LOOK: u32>(
+        &self,
+        table: &impl Table,
+        bin: u32,
+        size: u32,
+        too_long: u32,
+    ) -> Run {
+        let (mut best, mut least) = (NONE, too_long);
+        let mut block = self.head(bin);
+        for _ in 0..LOOK {
+            if block == NONE {
+                break;
+            }
             // SAFETY: only free blocks are in lists, and the table holds them (invariant 1).
             let (found, next) = unsafe {
                 let place = table.place(block);
                 (table.size(place), table.next(place))
             };
-            if found >= size && found < best.size {
-                best = Run { start: block, size: found };
-                if found == size {
+            // What is too short wraps around, and is far too long.
+            let more = found.wrapping_sub(size);
+            if more < least {
+                (best, least) = (block, more);
+                if more == 0 {
                     break;
                 }
             }
-            (block, left) = (next, left - 1);
+            block = next;
         }
-        best
+        Run { start: best, size: size.wrapping_add(least) }
     }
 
-    /// A free block in which an aligned block of `size` granules has room, or [`Run::NOWHERE`]: the
-    /// first that may happen to have room, or else one that is long enough wherever it starts.
-    /// `size + align` is a size.
+    /// A free block in which an aligned block of `size` granules has room, and its bin, or
+    /// [`Run::NOWHERE`]: the first that may happen to have room, or else one that is long enough
+    /// wherever it starts. `size + align` is a size.
     #[inline(always)]
     pub(super) fn find_aligned(
         &self,
@@ -319,18 +338,22 @@ impl Lists {
         size: u32,
         align: u32,
         phase: u32,
-    ) -> Run {
-        let Some(bin) = self.map.first_from(bin_of(size)) else { return Run::NOWHERE };
+    ) -> (Run, u32) {
+        let Some(bin) = self.map.first_from(bin_of(size)) else { return (Run::NOWHERE, 0) };
         let first = self.first_of(table, bin);
         if has_room(first, size, align, phase) {
-            return first;
+            return (first, bin);
         }
         let longest = size + (align - 1);
-        // From this bin on all blocks are as long.
-        let sure = bin_of(longest) + u32::from(longest >= FIRST_STEPPED);
-        match self.map.first_from(sure) {
-            Some(bin) => self.first_of(table, bin),
-            None => Run::NOWHERE,
+        // From here on all blocks are as long.
+        let sure = if longest >= FIRST_STEPPED {
+            self.map.first_above(stepped_bin_of(longest))
+        } else {
+            self.map.first_from(longest)
+        };
+        match sure {
+            Some(bin) => (self.first_of(table, bin), bin),
+            None => (Run::NOWHERE, 0),
         }
     }
 
@@ -383,5 +406,5 @@ impl Lists {
 /// Does an aligned block of `size` granules have room in a free block?
 #[inline(always)]
 fn has_room(run: Run, size: u32, align: u32, phase: u32) -> bool {
-    run.size.saturating_sub(padding(phase, run.start, align)) >= size
+    u64::from(run.size) >= u64::from(size) + u64::from(padding(phase, run.start, align))
 }

@@ -52,7 +52,7 @@ pub use table::{NONE, Table};
 use super::{Broken, Strategy, dangling};
 use crate::AllocError;
 use crate::hook::{Delivery, Event, EventKind, Hook, Log, NoHook};
-use crate::layout::granule::{GRANULE_SIZE, bytes_of, extent, granules_for};
+use crate::layout::granule::{GRANULE_SIZE, bytes_of, extent, granules_for, granules_of};
 use crate::policy::{DefaultPolicy, Policy};
 use crate::source::{Source, release_clean};
 
@@ -355,7 +355,10 @@ unsafe impl<S: Source, P: Policy, H: Hook> Strategy for BestFit<S, P, H> {
 
     #[inline(always)]
     unsafe fn deallocate(&mut self, start: NonNull<u8>, layout: Layout) {
-        let Some(size) = granules_for(layout.size()) else { return };
+        if layout.size() == 0 {
+            return;
+        }
+        let size = granules_of(layout.size());
         let area = self.areas.first_mut();
         let Some(granule) = area.granule_at(start) else {
             // SAFETY: as the caller promises.

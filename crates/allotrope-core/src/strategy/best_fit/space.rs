@@ -26,15 +26,18 @@
 //!    them, save where a free block that ends with the last one keeps its size. Free blocks of less
 //!    than [`FIRST_STEPPED`] granules lie below it.
 
+mod cut;
 mod grow;
+mod tail;
 mod walk;
+
+use core::hint::assert_unchecked;
 
 use super::edges::Edges;
 use super::lists::Lists;
 use super::parked::Parked;
 use super::table::{NONE, Table};
-use crate::layout::bins::FIRST_STEPPED;
-use crate::layout::granule::padding;
+use crate::layout::bins::{FIRST_STEPPED, stepped_bin_of};
 
 /// One range of granules, and the free blocks in it.
 #[derive(Debug)]
@@ -45,6 +48,8 @@ pub struct Space<T> {
     granules: u32,
     /// Where the tail starts, or [`NONE`].
     tail: u32,
+    /// The fewest granules at the end that are a tail.
+    shortest_tail: u32,
     pub(super) parked: Parked,
     pub(super) lists: Lists,
 }
@@ -82,7 +87,7 @@ impl<T: Table> Space<T> {
     pub const fn new(table: T, edges: Edges) -> Self {
         const { assert!(T::SHORTEST_TAIL > FIRST_STEPPED, "a tail as short as what is parked") };
         let (parked, lists) = (Parked::new(), Lists::new());
-        Self { table, edges, granules: 0, tail: NONE, parked, lists }
+        Self { table, edges, granules: 0, tail: NONE, shortest_tail: 0, parked, lists }
     }
 
     /// How many granules there are.
@@ -105,6 +110,7 @@ impl<T: Table> Space<T> {
     pub unsafe fn extend(&mut self, by: u32) -> Run {
         let (old, new) = (self.granules, self.granules + by);
         self.granules = new;
+        self.shortest_tail = T::SHORTEST_TAIL.max(new / 4);
         // SAFETY: the edges reach as far (caller). The tail, if there is one, ends with the last
         // edge; else all below the new granules counts as touched, and they are nobody's, to join.
         unsafe {
@@ -141,7 +147,9 @@ impl<T: Table> Space<T> {
                 let (place, run) = (self.table.place(0), Run { start: 0, size });
                 self.table.take(place, size);
                 self.touch(run, 0);
-                self.link(place, run);
+                if !self.begin_tail(place, run) {
+                    self.link(place, run);
+                }
             }
         }
     }
@@ -210,60 +218,23 @@ impl<T: Table> Space<T> {
     /// [`allocate`](Self::allocate) from whatever fits.
     #[inline(never)]
     fn allocate_any(&mut self, size: u32) -> Run {
-        let Some(found) = self.lists.find(&self.table, size) else {
-            if self.is_tail_for(size) {
-                // SAFETY: just asked.
-                return unsafe { self.shorten_tail(size) };
-            }
-            return self.cut_tail(0, size).unwrap_or(Run::NOWHERE);
-        };
-        // SAFETY: it is free, in its list, and at least `size` granules long.
-        unsafe { self.cut_front(found, size) };
+        let (found, bin) = self.lists.find_stepped(&self.table, size);
+        if found.start == NONE {
+            return self.allocate_last(size);
+        }
+        // SAFETY: it is free, in the list of that bin, and at least `size` granules long.
+        unsafe { self.cut_stepped(found, bin, size) };
         found
     }
 
-    /// Takes a block of `size` granules at a multiple of `align` granules out, and returns it with what
-    /// was free behind it, or [`Run::NOWHERE`]. Granule 0 is at `phase`.
+    /// [`allocate`](Self::allocate) where only the tail may be long enough.
     #[inline(never)]
-    pub fn allocate_aligned(&mut self, size: u32, align: u32, phase: u32) -> Run {
-        if size.checked_add(align - 1).is_none() {
-            return Run::NOWHERE;
+    fn allocate_last(&mut self, size: u32) -> Run {
+        if self.is_tail_for(size) {
+            // SAFETY: just asked.
+            return unsafe { self.shorten_tail(size) };
         }
-        let found = self.lists.find_aligned(&self.table, size, align, phase);
-        if found.start != NONE {
-            // SAFETY: it is free, in its list, and has room.
-            return unsafe { self.cut_aligned(found, size, align, phase) };
-        }
-        let before = if self.tail == NONE { 0 } else { padding(phase, self.tail, align) };
-        match self.cut_tail(before, size) {
-            Some(tail) => Run { start: tail.start + before, size: tail.size - before },
-            None => Run::NOWHERE,
-        }
-    }
-
-    /// [`allocate_aligned`](Self::allocate_aligned) from any free block but the tail, however many
-    /// are looked at.
-    #[cold]
-    pub fn allocate_anywhere(&mut self, size: u32, align: u32, phase: u32) -> Run {
-        let found = self.lists.find_aligned_anywhere(&self.table, size, align, phase);
-        if found.start == NONE {
-            return Run::NOWHERE;
-        }
-        // SAFETY: it is free, in its list, and has room.
-        unsafe { self.cut_aligned(found, size, align, phase) }
-    }
-
-    /// Takes an aligned block out of a free one.
-    ///
-    /// # Safety
-    ///
-    /// `found` is a free block, in its list, and has room for it.
-    #[inline(always)]
-    unsafe fn cut_aligned(&mut self, found: Run, size: u32, align: u32, phase: u32) -> Run {
-        let before = padding(phase, found.start, align);
-        // SAFETY: as the caller promises.
-        unsafe { self.cut(found, found.start + before, size) };
-        Run { start: found.start + before, size: found.size - before }
+        self.cut_tail(0, size)
     }
 
     /// Gives a block back, and returns the free block that it is part of now, or itself where it
@@ -291,33 +262,97 @@ impl<T: Table> Space<T> {
     ///
     /// As for `free`.
     #[inline(always)]
-    unsafe fn join(&mut self, mut place: T::Place, block: Run) -> Run {
-        let (end, mut run) = (block.end(), block);
+    unsafe fn join(&mut self, place: T::Place, block: Run) -> Run {
+        let end = block.end();
         // SAFETY: for all below: the granules of the block are in range (caller), so both its ends
         // have edges; where these were set, they end and start free blocks (invariant 1), whose
         // sizes the table holds (invariant 2), unless it is the tail, which only starts.
         unsafe {
-            let end_place = self.table.after(place, block.size);
             let is_below_free = self.edges.toggle(block.start);
             let is_above_free = self.edges.toggle(end);
-            if is_below_free {
-                let below = self.table.size_before(place);
-                place = self.table.before(place, below);
-                run = Run { start: run.start - below, size: run.size + below };
-                self.unlink(place, Run { start: run.start, size: below });
+            let below = if is_below_free { self.table.size_before(place) } else { 0 };
+            if !is_above_free {
+                return self.join_both(place, block, below, 0);
             }
-            if is_above_free {
-                if end == self.tail {
-                    self.table.hide(place, run.size);
-                    self.tail = run.start;
-                    return Run { start: run.start, size: self.granules - run.start };
-                }
-                let above = self.table.size(end_place);
-                self.unlink(end_place, Run { start: end, size: above });
-                run.size += above;
+            if end == self.tail {
+                return self.join_tail(place, block, below);
             }
-            self.link(place, run);
+            let above = self.table.size(self.table.after(place, block.size));
+            self.join_both(place, block, below, above)
         }
+    }
+
+    /// [`join`](Self::join) with blocks of as many granules before and behind, where 0 is none.
+    ///
+    /// # Safety
+    ///
+    /// There are such blocks, in their lists, and all edges are set right.
+    #[inline(always)]
+    unsafe fn join_both(&mut self, place: T::Place, block: Run, below: u32, above: u32) -> Run {
+        let run = Run { start: block.start - below, size: below + block.size + above };
+        // SAFETY: as the caller promises.
+        unsafe {
+            let start = self.table.before(place, below);
+            if run.size >= FIRST_STEPPED {
+                self.join_large(start, run.start, below, run.size, above);
+                return run;
+            }
+            if below > 0 {
+                self.lists.unlink(&mut self.table, start, run.start, below);
+            }
+            if above > 0 {
+                let place = self.table.after(place, block.size);
+                self.lists.unlink(&mut self.table, place, block.end(), above);
+            }
+            self.link_small(start, run);
+        }
+        run
+    }
+
+    /// Makes one block of `size` granules, which belongs in a bin of several sizes, from `start` on:
+    /// of a free block of `below` granules, one that is freed, and a free one of `above`.
+    ///
+    /// # Safety
+    ///
+    /// As for `join_both`, and `place` is the place of `start`.
+    #[inline(never)]
+    unsafe fn join_large(
+        &mut self,
+        place: T::Place,
+        start: u32,
+        below: u32,
+        size: u32,
+        above: u32,
+    ) {
+        // SAFETY: as the caller promises.
+        unsafe {
+            self.unlink(place, Run { start, size: below });
+            let before = size - above;
+            let end_place = self.table.after(place, before);
+            self.unlink(end_place, Run { start: start + before, size: above });
+            let run = Run { start, size };
+            if run.end() != self.granules || !self.begin_tail(place, run) {
+                self.link_stepped(place, run);
+            }
+        }
+    }
+
+    /// [`join`](Self::join) with the tail and a block of as many granules before, where 0 is none.
+    ///
+    /// # Safety
+    ///
+    /// As for `join_both`, and the tail is behind the block.
+    #[inline(never)]
+    unsafe fn join_tail(&mut self, place: T::Place, block: Run, below: u32) -> Run {
+        let start = block.start - below;
+        let run = Run { start, size: self.granules - start };
+        // SAFETY: as the caller promises.
+        unsafe {
+            let place = self.table.before(place, below);
+            self.unlink(place, Run { start, size: below });
+            self.table.hide(place, below + block.size);
+        }
+        self.tail = start;
         run
     }
 
@@ -339,153 +374,6 @@ impl<T: Table> Space<T> {
             is_any = true;
         }
         is_any
-    }
-
-    /// Takes the first `size` granules out of a free block; what is left after them stays free.
-    ///
-    /// # Safety
-    ///
-    /// `run` is a free block of at least `size` granules, and in its list.
-    #[inline(always)]
-    unsafe fn cut_front(&mut self, run: Run, size: u32) {
-        self.touch(run, size);
-        let rest = Run { start: run.start + size, size: run.size - size };
-        // SAFETY: the run is a free block (caller), and the rest of it ours to link. Its
-        // neighbours are not free: the run's are not (invariant 3), and the block is in use.
-        unsafe {
-            self.edges.toggle(run.start);
-            self.edges.toggle(rest.start);
-            let place = self.table.place(run.start);
-            self.table.take(place, size);
-            if rest.size == 0 {
-                self.unlink(place, run);
-            } else if !self.lists.replace(&mut self.table, place, run, rest) {
-                self.unlink(place, run);
-                self.link(self.table.after(place, size), rest);
-            }
-        }
-    }
-
-    /// Takes `size` granules from `start` on out of a free block; what is left before and after
-    /// them stays free.
-    ///
-    /// # Safety
-    ///
-    /// `run` is a free block that the granules lie in, and in its list.
-    #[inline(always)]
-    unsafe fn cut(&mut self, run: Run, start: u32, size: u32) {
-        let before = start - run.start;
-        let rest = Run { start: start + size, size: run.size - before - size };
-        self.touch(run, before + size);
-        // SAFETY: as in `cut_front`.
-        unsafe {
-            let place = self.table.place(run.start);
-            self.edges.toggle(rest.start);
-            // Where the run started, free memory still does if any is left before the block.
-            self.edges.toggle(start);
-            let is_replaced =
-                rest.size > 0 && self.lists.replace(&mut self.table, place, run, rest);
-            if !is_replaced {
-                self.unlink(place, run);
-            }
-            if before > 0 {
-                self.link(place, Run { start: run.start, size: before });
-            }
-            self.table.take(self.table.place(start), size);
-            if !is_replaced && rest.size > 0 {
-                self.link(self.table.place(rest.start), rest);
-            }
-        }
-    }
-
-    /// Is there a tail, and will it be one without `size` granules?
-    #[inline(always)]
-    const fn is_tail_for(&self, size: u32) -> bool {
-        self.tail != NONE
-            && (self.granules - self.tail) as u64 >= size as u64 + self.shortest_tail() as u64
-    }
-
-    /// Takes `size` granules out of the tail, and returns what the tail was.
-    ///
-    /// # Safety
-    ///
-    /// [`is_tail_for`](Self::is_tail_for) says so.
-    #[inline(always)]
-    unsafe fn shorten_tail(&mut self, size: u32) -> Run {
-        let run = Run { start: self.tail, size: self.granules - self.tail };
-        // SAFETY: the granules lie in the tail, which is free, and starts behind them now.
-        unsafe {
-            self.tail += size;
-            self.edges.validate(self.tail);
-            self.edges.toggle(run.start);
-            self.edges.toggle(self.tail);
-            self.table.take(self.table.place(run.start), size);
-        }
-        run
-    }
-
-    /// Takes `size` granules out of the tail, and leaves `before` granules before them free;
-    /// returns what the tail was.
-    #[inline(always)]
-    fn cut_tail(&mut self, before: u32, size: u32) -> Option<Run> {
-        if self.tail == NONE {
-            return None;
-        }
-        let run = Run { start: self.tail, size: self.granules - self.tail };
-        let taken = before.checked_add(size).filter(|&taken| taken <= run.size)?;
-        let rest = Run { start: run.start + taken, size: run.size - taken };
-        let is_tail = rest.size >= self.shortest_tail();
-        // SAFETY: the granules lie in the tail, which is free; its neighbour before is not
-        // (invariant 3), and the block behind `before` is in use.
-        unsafe {
-            if is_tail {
-                self.edges.validate(rest.start);
-            } else {
-                self.touch(run, taken);
-            }
-            // Where the tail started, free memory still does if any is left before the block.
-            self.edges.toggle(run.start + before);
-            self.edges.toggle(rest.start);
-            let place = self.table.place(run.start);
-            if before > 0 {
-                self.link(place, Run { start: run.start, size: before });
-            }
-            self.table.take(self.table.after(place, before), size);
-            if is_tail {
-                self.tail = rest.start;
-            } else {
-                self.tail = NONE;
-                self.parked.end();
-                if rest.size > 0 {
-                    self.link(self.table.place(rest.start), rest);
-                }
-            }
-        }
-        Some(run)
-    }
-
-    /// The fewest granules at the end that are a tail.
-    const fn shortest_tail(&self) -> u32 {
-        let share = self.granules / 4;
-        if share > T::SHORTEST_TAIL { share } else { T::SHORTEST_TAIL }
-    }
-
-    /// Makes the tail, if there is one, a free block like all others.
-    #[inline(never)]
-    fn end_tail(&mut self) {
-        if self.tail == NONE {
-            return;
-        }
-        let run = Run { start: self.tail, size: self.granules - self.tail };
-        self.tail = NONE;
-        self.parked.end();
-        self.touch(run, 0);
-        // SAFETY: the granules of the tail are free, so ours, and in no list.
-        unsafe {
-            let place = self.table.place(run.start);
-            self.table.put(place, run.size);
-            self.lists.link_stepped(&mut self.table, place, run);
-        }
     }
 
     /// Notes that `size` granules at the start of a run are used, and a free block starts behind them.
@@ -516,11 +404,12 @@ impl<T: Table> Space<T> {
         }
     }
 
-    /// Puts a run, whose edges are the caller's care, in the table and in its list; or makes it the tail.
+    /// Puts a run, whose edges are the caller's care, in the table and in its list.
     ///
     /// # Safety
     ///
-    /// The granules are in range and ours, and `place` is the place of the first.
+    /// The granules are in range and ours, `place` is the place of the first, which counts as
+    /// touched.
     #[inline(always)]
     unsafe fn link(&mut self, place: T::Place, run: Run) {
         // SAFETY: as the caller promises.
@@ -528,7 +417,7 @@ impl<T: Table> Space<T> {
             if run.size < FIRST_STEPPED {
                 self.link_small(place, run);
             } else {
-                self.link_large(place, run);
+                self.link_stepped(place, run);
             }
         }
     }
@@ -547,28 +436,24 @@ impl<T: Table> Space<T> {
         }
     }
 
-    /// [`link`](Self::link) in a bin of several sizes, or as the tail.
+    /// [`link`](Self::link) in a bin of several sizes.
     ///
     /// # Safety
     ///
-    /// As for `link`, the run is not shorter than [`FIRST_STEPPED`], and its first granule counts as
-    /// touched.
-    #[inline(never)]
-    unsafe fn link_large(&mut self, place: T::Place, run: Run) {
+    /// As for `link`, and the run is not shorter than [`FIRST_STEPPED`].
+    #[inline(always)]
+    unsafe fn link_stepped(&mut self, place: T::Place, run: Run) {
         // SAFETY: as the caller promises.
         unsafe {
-            if run.end() == self.granules && run.size >= self.shortest_tail() {
-                self.table.hide(place, run.size);
-                self.tail = run.start;
-                self.parked.begin();
-                return;
-            }
+            assert_unchecked(run.size >= FIRST_STEPPED);
             self.table.put(place, run.size);
-            self.lists.link_stepped(&mut self.table, place, run);
+            let bin = stepped_bin_of(run.size);
+            self.lists.link_stepped(&mut self.table, place, run.start, bin);
         }
     }
 
-    /// Takes a free block, whose edges are the caller's care, out of its list.
+    /// Takes a free block, whose edges are the caller's care, out of its list; one of no granules is
+    /// in none.
     ///
     /// # Safety
     ///
@@ -577,22 +462,11 @@ impl<T: Table> Space<T> {
     unsafe fn unlink(&mut self, place: T::Place, run: Run) {
         // SAFETY: as the caller promises.
         unsafe {
-            if run.size < FIRST_STEPPED {
+            if run.size >= FIRST_STEPPED {
+                self.lists.unlink_stepped(&mut self.table, place);
+            } else if run.size > 0 {
                 self.lists.unlink(&mut self.table, place, run.start, run.size);
-            } else {
-                self.unlink_large(place, run);
             }
         }
-    }
-
-    /// [`unlink`](Self::unlink) from a bin of several sizes.
-    ///
-    /// # Safety
-    ///
-    /// As for `unlink`.
-    #[inline(never)]
-    unsafe fn unlink_large(&mut self, place: T::Place, run: Run) {
-        // SAFETY: as the caller promises.
-        unsafe { self.lists.unlink_stepped(&mut self.table, place, run) };
     }
 }

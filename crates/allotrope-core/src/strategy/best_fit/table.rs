@@ -93,11 +93,11 @@ pub unsafe trait Table {
     /// As for `size`.
     unsafe fn next(&self, block: Self::Place) -> u32;
 
-    /// The free block before `block` in its bin.
+    /// The free block before `block` in its bin, or what else was put there.
     ///
     /// # Safety
     ///
-    /// As for `size`, and there is one.
+    /// As for `size`, and there is one, or the block is in a bin of several sizes.
     unsafe fn prev(&self, block: Self::Place) -> u32;
 
     /// Links `block` to the one after it.
@@ -107,7 +107,8 @@ pub unsafe trait Table {
     /// As for `size`.
     unsafe fn set_next(&mut self, block: Self::Place, next: u32);
 
-    /// Links `block` to the one before it.
+    /// Links `block` to the one before it. In the first block of a bin of several sizes, this is no
+    /// block but says which bin it is.
     ///
     /// # Safety
     ///
@@ -237,7 +238,7 @@ unsafe impl Table for InBlock {
 
     #[inline(always)]
     unsafe fn prev(&self, block: NonNull<u8>) -> u32 {
-        // SAFETY: the block is not its bin's first (caller), so it was linked to the one before it.
+        // SAFETY: the block is not the first of a bin of one size (caller), so `set_prev` wrote it.
         unsafe { word(block, PREV).read() }
     }
 

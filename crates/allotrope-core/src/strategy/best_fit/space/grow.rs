@@ -45,7 +45,7 @@ impl<T: Table> Space<T> {
                 return None;
             }
             if end == self.tail {
-                let found = self.cut_tail(0, wanted)?;
+                let found = self.cut_tail(0, wanted).found()?;
                 return Some(Run { start: end + wanted, size: found.size - wanted });
             }
             let above = Run { start: end, size: self.table.size(self.table.place(end)) };
