@@ -9,7 +9,7 @@
 //! | file | is about |
 //! |---|---|
 //! | `space.rs` | the algorithm: find, cut, coalesce, by granule numbers |
-//! | `space/` | growing in place; what is free |
+//! | `space/` | cutting; the tail; growing in place; what is free |
 //! | `lists.rs` | the free blocks by size, and which fits best |
 //! | `parked.rs` | freed blocks that wait for the next request of their size |
 //! | `table.rs` | where a free block keeps its size and links |
