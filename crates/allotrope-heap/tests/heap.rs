@@ -558,3 +558,32 @@ fn keep_books<S: Source>(heap: LocalHeap<S, ClassicPolicy, &Ledger>, ledger: &Le
     drop(heap);
     assert_eq!(ledger.memory.get(), 0);
 }
+
+/// The region that most heaps begin with, which has its first slab without a search.
+#[test]
+fn the_slab_that_a_heap_begins_with_is_its_own() {
+    #[repr(align(4096))]
+    struct Bytes([MaybeUninit<u8>; 64 << 10]);
+
+    let mut bytes = Box::new(Bytes([MaybeUninit::uninit(); 64 << 10]));
+    for first in [1, 16, 100, 513, 1024, 1025, 4000, 8192] {
+        let heap = LocalHeap::new(Buffer::new(&mut bytes.0));
+        let sizes = [first, 30, 500, 1024].into_iter().cycle();
+        let mut blocks: Vec<_> = sizes
+            .map_while(|size| Some((heap.allocate(layout(size)).ok()?.cast::<u8>(), size)))
+            .collect();
+        assert!(blocks.len() > 8, "{first}");
+        heap.check_invariants().unwrap();
+        blocks.sort();
+        let ends_before = |pair: &[(NonNull<u8>, usize)]| {
+            pair[0].0.addr().get() + pair[0].1 <= pair[1].0.addr().get()
+        };
+        assert!(blocks.windows(2).all(ends_before), "{first}");
+        for (block, size) in blocks {
+            // SAFETY: allocated above.
+            unsafe { heap.deallocate(block, layout(size)) };
+        }
+        assert_eq!(heap.bytes_used(), 0);
+        heap.check_invariants().unwrap();
+    }
+}
