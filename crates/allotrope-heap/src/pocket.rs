@@ -16,11 +16,14 @@
 //! 1. A page's bit in `free` is clear if it is of a run that was taken and not given back.
 //! 2. A page's bit in `starts` is set if such a run starts there.
 
+mod plan;
+
 use core::ptr::NonNull;
 
 use allotrope_core::parts::SizeClass;
 use allotrope_core::{Region, Source, poison};
 
+use self::plan::{HEAD, Plan, USUAL};
 use crate::route::PAGE;
 use crate::slab::Slab;
 
@@ -51,77 +54,11 @@ pub(crate) const LEAST_PAGES_REGION: usize = 256 * 1024;
 /// The smallest page, in bytes.
 const LEAST_PAGE: usize = 64;
 
-/// How many bytes of a slab are not for blocks.
-const HEAD: usize = size_of::<Slab>().next_multiple_of(align_of::<Slab>());
-
-/// As many blocks as a slab should have.
-const BLOCKS: usize = 8;
-
 /// In how many pages a region is cut, at most: a word's bits.
 const PAGES: u32 = u64::BITS;
 
 /// Each page of a pocket of [`POCKET_SIZE`] has two to this power of bytes.
 const USUAL_SHIFT: u32 = (POCKET_SIZE / PAGES as usize).trailing_zeros();
-
-/// How a slab is made: of how many pages, for how many blocks.
-#[derive(Clone, Copy)]
-struct Plan {
-    pages: u32,
-    blocks: u16,
-}
-
-impl Plan {
-    /// For blocks of `size` bytes, in a pocket of `count` pages.
-    const fn new(size: usize, shift: u32, count: u32) -> Option<Self> {
-        let (one, eight) = (size + HEAD, size * BLOCKS + HEAD);
-        let most = (count as usize / 8) << shift;
-        let enough = if eight < most { eight } else { most };
-        Self::of(if enough > one { enough } else { one }, size, shift)
-    }
-
-    /// With room for `bytes`.
-    const fn of(bytes: usize, size: usize, shift: u32) -> Option<Self> {
-        let pages = bytes.div_ceil(1 << shift);
-        if pages > PAGES as usize {
-            return None;
-        }
-        // A pocket has less than 4 GiB, and 32 bits are divided faster.
-        let blocks = ((pages << shift) - HEAD) as u32 / size as u32;
-        let blocks = if blocks < u16::MAX as u32 { blocks as u16 } else { u16::MAX };
-        Some(Self { pages: pages as u32, blocks })
-    }
-
-    /// Makes a slab by this plan, with what is known of it at its end.
-    ///
-    /// # Safety
-    ///
-    /// So many pages start here, for nobody else.
-    #[inline(always)]
-    unsafe fn place(self, start: NonNull<u8>, shift: u32, class: SizeClass) -> NonNull<Slab> {
-        let bytes = ((self.pages as usize) << shift) - HEAD;
-        poison::poison(start, bytes);
-        // SAFETY: the run is as long (caller), and its end aligned to 64.
-        unsafe {
-            let slab = start.add(bytes).cast::<Slab>();
-            slab.write(Slab::new(start, self.blocks, class.index() as u8));
-            slab
-        }
-    }
-}
-
-/// The plans of all classes in a pocket of [`POCKET_SIZE`].
-const USUAL: [Plan; SizeClass::COUNT] = {
-    let mut plans = [Plan { pages: 0, blocks: 0 }; SizeClass::COUNT];
-    let mut index = 0;
-    while index < SizeClass::COUNT {
-        match Plan::new(SizeClass::at(index).block_size(), USUAL_SHIFT, PAGES) {
-            Some(plan) => plans[index] = plan,
-            None => panic!("a pocket has room for a block of each class"),
-        }
-        index += 1;
-    }
-    plans
-};
 
 /// What a run of pages here is, for who walks over them.
 pub(crate) struct PocketRun {

@@ -108,13 +108,8 @@ impl Edges {
     /// `granule` is at most the last bit's, and nobody else accesses the bitmap.
     #[inline(always)]
     pub unsafe fn validate(&mut self, granule: u32) {
-        if granule > self.valid {
-            self.valid = granule;
-            if granule >= self.wiped {
-                // SAFETY: as the caller promises.
-                unsafe { self.wipe(granule) };
-            }
-        }
+        // SAFETY: as the caller promises.
+        unsafe { self.validate_and_wipe(granule, self.wiped) };
     }
 
     /// [`validate`](Self::validate), which wipes ahead of need as well: the time to do so is when all
@@ -125,9 +120,20 @@ impl Edges {
     /// As for `validate`.
     #[inline(always)]
     pub unsafe fn validate_ahead(&mut self, granule: u32) {
+        // SAFETY: as the caller promises.
+        unsafe { self.validate_and_wipe(granule, self.due) };
+    }
+
+    /// [`validate`](Self::validate), which wipes from granule `due` on.
+    ///
+    /// # Safety
+    ///
+    /// As for `validate`, and `due` is at most `wiped`.
+    #[inline(always)]
+    unsafe fn validate_and_wipe(&mut self, granule: u32, due: u32) {
         if granule > self.valid {
             self.valid = granule;
-            if granule >= self.due {
+            if granule >= due {
                 // SAFETY: as the caller promises.
                 unsafe { self.wipe(granule) };
             }
