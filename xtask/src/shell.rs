@@ -144,7 +144,8 @@ fn program(command: &Command) -> String {
     command.get_program().to_string_lossy().into_owned()
 }
 
-fn cannot_start(program: &str, error: &io::Error) -> String {
+/// The sentence for a program that cannot be started, with what would provide it.
+pub fn cannot_start(program: &str, error: &io::Error) -> String {
     if error.kind() != io::ErrorKind::NotFound {
         return format!("`{program}` cannot be started: {error}");
     }

@@ -23,8 +23,9 @@ pub struct Machine {
     linker: &'static str,
     /// Runs its programs: a command line without quotes.
     runner: &'static str,
-    /// Makes what that command needs and no package has, by way of `linker`.
-    prepare: fn(&Cross, linker: &str, &mut Command) -> Result<(), String>,
+    /// Makes what that command needs and no package has, by way of `linker`, and starts what must run
+    /// beside it.
+    prepare: fn(&Cross, linker: &str, &mut Command) -> Result<Option<wine::Server>, String>,
     /// How many calls a random script makes, `ALLOTROPE_STEPS`, unless the environment says.
     steps: &'static str,
     /// What these need besides.
@@ -68,7 +69,7 @@ pub const MACHINES: &[Machine] = &[
         triple: "aarch64-unknown-linux-gnu",
         linker: "aarch64-linux-gnu-gcc",
         runner: "qemu-aarch64 -L /usr/aarch64-linux-gnu",
-        prepare: |_, _, _| Ok(()),
+        prepare: |_, _, _| Ok(None),
         steps: "300",
         files: &["/usr/aarch64-linux-gnu/lib/crti.o"],
         packages: &["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross", "qemu-user"],
@@ -95,7 +96,7 @@ impl Machine {
             // A test that starts itself again needs the emulator, too; Wine sees to that itself.
             command.env("ALLOTROPE_RUNNER", self.runner);
         }
-        (self.prepare)(cross, self.linker, &mut command)?;
+        let _server = (self.prepare)(cross, self.linker, &mut command)?;
         let arguments = match arguments {
             [first, rest @ ..] if first == "short" => {
                 command.args(["--lib", "--test", "*contract*"]);

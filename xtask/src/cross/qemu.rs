@@ -5,6 +5,7 @@ use std::fs;
 use std::process::Command;
 
 use super::Cross;
+use super::wine::Server;
 use crate::shell::{self, cannot};
 
 /// Where QEMU sets a program's address space aside, as it does for every 32-bit one, an `mremap` that
@@ -33,7 +34,11 @@ void *mremap(void *old, size_t old_size, size_t new_size, int flags, ...) {
 ";
 
 /// Has every emulated program that `command` starts load our `mremap` first.
-pub fn prepare(cross: &Cross, linker: &str, command: &mut Command) -> Result<(), String> {
+pub fn prepare(
+    cross: &Cross,
+    linker: &str,
+    command: &mut Command,
+) -> Result<Option<Server>, String> {
     let folder = cross.folder().join("qemu");
     fs::create_dir_all(&folder).map_err(|error| cannot("create", &folder, &error))?;
     let (source, library) = (folder.join("mremap.c"), folder.join(format!("{linker}.so")));
@@ -48,5 +53,5 @@ pub fn prepare(cross: &Cross, linker: &str, command: &mut Command) -> Result<(),
         ));
     }
     command.env("QEMU_SET_ENV", format!("LD_PRELOAD={path}"));
-    Ok(())
+    Ok(None)
 }

@@ -2,10 +2,10 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use super::Cross;
-use crate::shell::{self, cannot};
+use crate::shell::{self, cannot, cannot_start, command_line};
 
 /// What starts a program.
 pub const RUNNER: &str = "wine";
@@ -27,10 +27,54 @@ __declspec(dllexport) BOOL WINAPI ProcessPrng(PBYTE bytes, SIZE_T count) {
 }
 ";
 
+/// What Wine's programs share, for as long as this value lives.
+///
+/// Left to itself, Debian's server ends with the last of the programs, and one that starts at that
+/// moment dies of a lost connection: of test binaries that run one after another, one in some hundred
+/// did.
+pub struct Server {
+    /// Ends it.
+    end: Command,
+}
+
+impl Server {
+    fn start(cross: &Cross, prefix: &Path) -> Result<Self, String> {
+        /// It found that another serves the folder.
+        const RUNS_ALREADY: i32 = 2;
+
+        let command = |argument| {
+            let mut command = cross.workspace.command("wineserver");
+            in_prefix(&mut command, prefix);
+            // It goes on by itself, and must not hold what reads our output.
+            command.arg(argument).stdout(Stdio::null()).stderr(Stdio::null());
+            command
+        };
+        // So many seconds after the last program, should we be killed.
+        let mut start = command("-p3600");
+        let status = start.status().map_err(|error| cannot_start("wineserver", &error))?;
+        match status.code() {
+            Some(0 | RUNS_ALREADY) => Ok(Self { end: command("-k") }),
+            _ => Err(format!("`{}` failed ({status})", command_line(&start))),
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Whatever comes of it, the tests have ended.
+        _ = self.end.status();
+    }
+}
+
 /// Makes the folder that stands for the machine, and tells `command` of it.
-pub fn prepare(cross: &Cross, linker: &str, command: &mut Command) -> Result<(), String> {
+pub fn prepare(
+    cross: &Cross,
+    linker: &str,
+    command: &mut Command,
+) -> Result<Option<Server>, String> {
     let prefix = cross.folder().join("wine");
     fs::create_dir_all(&prefix).map_err(|error| cannot("create", &prefix, &error))?;
+    let server = Server::start(cross, &prefix)?;
     let system = prefix.join("drive_c/windows/system32");
     if !system.join("kernel32.dll").exists() {
         let mut boot = cross.workspace.command(RUNNER);
@@ -46,7 +90,7 @@ pub fn prepare(cross: &Cross, linker: &str, command: &mut Command) -> Result<(),
         shell::run(&mut compile)?;
     }
     in_prefix(command, &prefix);
-    Ok(())
+    Ok(Some(server))
 }
 
 /// Neither a desktop nor the libraries that would ask whether they shall be fetched are wanted.
