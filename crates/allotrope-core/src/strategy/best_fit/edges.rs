@@ -112,6 +112,19 @@ impl Edges {
         unsafe { self.validate_and_wipe(granule, self.wiped) };
     }
 
+    /// Makes the bits up to `granule` valid, unless more words are to be wiped for that, or wiped
+    /// ahead of need: then it is false.
+    #[inline(always)]
+    pub const fn try_validate(&mut self, granule: u32) -> bool {
+        if granule > self.valid {
+            if granule >= self.due {
+                return false;
+            }
+            self.valid = granule;
+        }
+        true
+    }
+
     /// [`validate`](Self::validate), which wipes ahead of need as well: the time to do so is when all
     /// else is cheap.
     ///

@@ -208,23 +208,32 @@ impl<T: Table> Space<T> {
     /// where there is none, which is returned in registers and an option is not.
     #[inline(never)]
     fn allocate_large(&mut self, size: u32) -> Run {
-        if self.lists.has_stepped() || !self.is_tail_for(size) {
-            return self.allocate_any(size);
+        if self.lists.has_stepped() {
+            return self.allocate_stepped(size);
         }
-        // SAFETY: the tail is as long, and still one without these granules.
-        unsafe { self.shorten_tail(size) }
+        if self.is_tail_for(size) {
+            // SAFETY: just asked.
+            return unsafe { self.shorten_tail(size) };
+        }
+        self.allocate_last(size)
     }
 
-    /// [`allocate`](Self::allocate) from whatever fits.
-    #[inline(never)]
-    fn allocate_any(&mut self, size: u32) -> Run {
+    /// [`allocate`](Self::allocate) from a bin of several sizes, if any fits. What follows the search is
+    /// a call in the last place each, so that none needs a frame.
+    #[inline(always)]
+    fn allocate_stepped(&mut self, size: u32) -> Run {
         let (found, bin) = self.lists.find_stepped(&self.table, size);
         if found.start == NONE {
             return self.allocate_last(size);
         }
         // SAFETY: it is free, in the list of that bin, and at least `size` granules long.
-        unsafe { self.cut_stepped(found, bin, size) };
-        found
+        unsafe {
+            if found.size == size {
+                self.take_stepped(found)
+            } else {
+                self.cut_stepped(found, bin, size)
+            }
+        }
     }
 
     /// [`allocate`](Self::allocate) where only the tail may be long enough.
@@ -270,6 +279,10 @@ impl<T: Table> Space<T> {
         unsafe {
             let is_below_free = self.edges.toggle(block.start);
             let is_above_free = self.edges.toggle(end);
+            if !is_below_free && !is_above_free {
+                self.link_freed(place, block);
+                return block;
+            }
             let below = if is_below_free { self.table.size_before(place) } else { 0 };
             if !is_above_free {
                 return self.join_both(place, block, below, 0);
@@ -279,6 +292,39 @@ impl<T: Table> Space<T> {
             }
             let above = self.table.size(self.table.after(place, block.size));
             self.join_both(place, block, below, above)
+        }
+    }
+
+    /// [`join`](Self::join), where neither neighbour is free.
+    ///
+    /// # Safety
+    ///
+    /// As for `free`, and all edges are set right.
+    #[inline(always)]
+    unsafe fn link_freed(&mut self, place: T::Place, block: Run) {
+        // SAFETY: as the caller promises.
+        unsafe {
+            if block.size < FIRST_STEPPED {
+                self.link_small(place, block);
+            } else {
+                self.link_large(place, block);
+            }
+        }
+    }
+
+    /// Puts a run, whose edges are the caller's care, in the list of a bin of several sizes, unless it
+    /// is a tail.
+    ///
+    /// # Safety
+    ///
+    /// As for `link`, and the run is not shorter than [`FIRST_STEPPED`].
+    #[inline(never)]
+    unsafe fn link_large(&mut self, place: T::Place, run: Run) {
+        // SAFETY: as the caller promises.
+        unsafe {
+            if run.end() != self.granules || !self.begin_tail(place, run) {
+                self.link_stepped(place, run);
+            }
         }
     }
 
@@ -379,13 +425,23 @@ impl<T: Table> Space<T> {
     /// Notes that `size` granules at the start of a run are used, and a free block starts behind them.
     #[inline(always)]
     fn touch(&mut self, run: Run, size: u32) {
-        let rest = run.size - size;
-        let touched = match rest {
+        // SAFETY: the run lies in the space.
+        unsafe { self.edges.validate(Self::touched_by(run, size)) };
+    }
+
+    /// Would [`touch`](Self::touch) change anything?
+    #[inline(always)]
+    fn touches(&self, run: Run, size: u32) -> bool {
+        Self::touched_by(run, size) > self.edges.valid()
+    }
+
+    /// Up to where all counts as touched when `size` granules at the start of a run are used.
+    #[inline(always)]
+    fn touched_by(run: Run, size: u32) -> u32 {
+        match run.size - size {
             0..FIRST_STEPPED => run.end(),
             _ => run.start + size + 1,
-        };
-        // SAFETY: the run lies in the space.
-        unsafe { self.edges.validate(touched) };
+        }
     }
 
     /// Makes a free block, whose edges are not set, a run of granules that are nobody's.

@@ -78,8 +78,10 @@ impl<T: Table> Space<T> {
         // SAFETY: as the caller promises.
         unsafe {
             if run.size >= FIRST_STEPPED {
-                return self.cut_stepped(run, stepped_bin_of(run.size), size);
+                self.cut_stepped(run, stepped_bin_of(run.size), size);
+                return;
             }
+            // A block of a bin of one size lies where all was used (invariant 5).
             let (place, rest) = self.take_front(run, size);
             self.lists.unlink(&mut self.table, place, run.start, run.size);
             if rest.size > 0 {
@@ -88,18 +90,65 @@ impl<T: Table> Space<T> {
         }
     }
 
-    /// [`cut_front`](Self::cut_front) of a block in a bin of several sizes.
+    /// [`cut_front`](Self::cut_front) of a block in a bin of several sizes; returns the block.
     ///
     /// # Safety
     ///
     /// As for `cut_front`, and the block is in the list of `bin`, which is one of several sizes.
-    #[inline(always)]
-    pub(super) unsafe fn cut_stepped(&mut self, run: Run, bin: u32, size: u32) {
+    #[inline(never)]
+    pub(super) unsafe fn cut_stepped(&mut self, run: Run, bin: u32, size: u32) -> Run {
         // SAFETY: as the caller promises.
         unsafe {
+            if self.touches(run, size) {
+                return self.cut_untouched(run, bin, size);
+            }
             let (place, rest) = self.take_front(run, size);
             self.leave_rest(bin, place, run, rest);
         }
+        run
+    }
+
+    /// [`cut_stepped`](Self::cut_stepped) of a block that was not used that far. Behind a call in the
+    /// last place, what is cut every day needs no frame.
+    ///
+    /// # Safety
+    ///
+    /// As for `cut_stepped`.
+    #[inline(never)]
+    unsafe fn cut_untouched(&mut self, run: Run, bin: u32, size: u32) -> Run {
+        self.touch(run, size);
+        // SAFETY: as the caller promises.
+        unsafe { self.cut_stepped(run, bin, size) }
+    }
+
+    /// [`cut_stepped`](Self::cut_stepped), where nothing is left.
+    ///
+    /// # Safety
+    ///
+    /// `run` is a free block, in the list of a bin of several sizes.
+    #[inline(never)]
+    pub(super) unsafe fn take_stepped(&mut self, run: Run) -> Run {
+        // SAFETY: as the caller promises.
+        unsafe {
+            if self.touches(run, run.size) {
+                return self.take_untouched(run);
+            }
+            let (place, _) = self.take_front(run, run.size);
+            self.lists.unlink_stepped(&mut self.table, place);
+        }
+        run
+    }
+
+    /// [`take_stepped`](Self::take_stepped) of a block that was not used to its end.
+    ///
+    /// # Safety
+    ///
+    /// As for `take_stepped`.
+    #[inline(never)]
+    unsafe fn take_untouched(&mut self, run: Run) -> Run {
+        self.touch(run, run.size);
+        // SAFETY: as the caller promises.
+        unsafe { self.take_stepped(run) }
     }
 
     /// Makes the first granules of a free block ones in use, whose list is the caller's care;
@@ -107,10 +156,9 @@ impl<T: Table> Space<T> {
     ///
     /// # Safety
     ///
-    /// As for `cut_front`.
+    /// As for `cut_front`, and all is [touched](Self::touches) that must be.
     #[inline(always)]
     unsafe fn take_front(&mut self, run: Run, size: u32) -> (T::Place, Run) {
-        self.touch(run, size);
         let rest = Run { start: run.start + size, size: run.size - size };
         // SAFETY: the run is a free block (caller), and the rest of it ours to link. Its
         // neighbours are not free: the run's are not (invariant 3), and the block is in use.

@@ -24,15 +24,32 @@ impl<T: Table> Space<T> {
     #[inline(always)]
     pub(super) unsafe fn shorten_tail(&mut self, size: u32) -> Run {
         let run = Run { start: self.tail, size: self.granules - self.tail };
+        let end = self.tail + size;
         // SAFETY: the granules lie in the tail, which is free, and starts behind them now.
         unsafe {
-            self.tail += size;
-            self.edges.validate_ahead(self.tail);
+            if !self.edges.try_validate(end) {
+                return self.shorten_unwiped_tail(size);
+            }
+            self.tail = end;
             self.edges.toggle(run.start);
             self.edges.toggle(self.tail);
             self.table.take(self.table.place(run.start), size);
         }
         run
+    }
+
+    /// [`shorten_tail`](Self::shorten_tail), where a part of the bitmap is to be wiped first.
+    ///
+    /// # Safety
+    ///
+    /// As for `shorten_tail`.
+    #[inline(never)]
+    unsafe fn shorten_unwiped_tail(&mut self, size: u32) -> Run {
+        // SAFETY: the granules lie in the space; after this, there is nothing to wipe for them.
+        unsafe {
+            self.edges.validate_ahead(self.tail + size);
+            self.shorten_tail(size)
+        }
     }
 
     /// Takes `size` granules out of the tail, and leaves `before` granules before them free;
