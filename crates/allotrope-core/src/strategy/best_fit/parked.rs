@@ -108,16 +108,6 @@ impl Parked {
         None
     }
 
-    /// Takes back the parked block that starts at `granule`.
-    pub(super) fn take_at(&mut self, granule: u32) -> Option<Run> {
-        // Without a way out of its middle, this takes a few slots at a time.
-        if !self.slots.iter().fold(false, |is_found, &start| is_found | (start == granule)) {
-            return None;
-        }
-        let size = self.slots.iter().position(|&start| start == granule)? as u32;
-        Some(Run { start: self.take(size)?, size })
-    }
-
     /// All parked blocks.
     pub(super) fn iter(&self) -> impl Iterator<Item = Run> {
         let all = self.slots.iter().zip(0..);

@@ -279,18 +279,27 @@ impl<T: Table> Space<T> {
         unsafe {
             let is_below_free = self.edges.toggle(block.start);
             let is_above_free = self.edges.toggle(end);
-            if !is_below_free && !is_above_free {
-                self.link_freed(place, block);
-                return block;
-            }
-            let below = if is_below_free { self.table.size_before(place) } else { 0 };
+            // A path for each case: what is not there need not be asked for again.
             if !is_above_free {
+                if !is_below_free {
+                    self.link_freed(place, block);
+                    return block;
+                }
+                let below = self.table.size_before(place);
+                assert_unchecked(below > 0);
                 return self.join_both(place, block, below, 0);
             }
             if end == self.tail {
+                let below = if is_below_free { self.table.size_before(place) } else { 0 };
                 return self.join_tail(place, block, below);
             }
             let above = self.table.size(self.table.after(place, block.size));
+            assert_unchecked(above > 0);
+            if !is_below_free {
+                return self.join_both(place, block, 0, above);
+            }
+            let below = self.table.size_before(place);
+            assert_unchecked(below > 0);
             self.join_both(place, block, below, above)
         }
     }

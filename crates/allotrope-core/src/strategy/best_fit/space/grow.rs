@@ -1,7 +1,6 @@
 //! Lengthening a block where it is.
 
 use super::{Run, Space};
-use crate::layout::bins::FIRST_STEPPED;
 use crate::strategy::best_fit::table::Table;
 
 impl<T: Table> Space<T> {
@@ -12,23 +11,10 @@ impl<T: Table> Space<T> {
     ///
     /// The `old` granules from `start` on are a block in use.
     #[inline(always)]
-    pub unsafe fn may_grow(&mut self, start: u32, old: u32) -> bool {
+    pub unsafe fn may_grow(&self, start: u32, old: u32) -> bool {
         let end = start + old;
         // SAFETY: the end of a block in use has an edge.
-        if unsafe { self.edges.is_edge(end) } || end == self.granules {
-            return true;
-        }
-        // Looking for a parked block is worth it where much would be copied.
-        old >= FIRST_STEPPED && self.settle_at(end)
-    }
-
-    /// Joins the parked block that starts at `granule` with its neighbours; true if there is one.
-    #[inline(never)]
-    fn settle_at(&mut self, granule: u32) -> bool {
-        let Some(block) = self.parked.take_at(granule) else { return false };
-        // SAFETY: the block was parked, so it is ours, and in use to all others.
-        unsafe { self.join(self.table.place(granule), block) };
-        true
+        unsafe { self.edges.is_edge(end) || end == self.granules }
     }
 
     /// Lengthens a block from `old` to `new` granules in place, if the block after it is free and
