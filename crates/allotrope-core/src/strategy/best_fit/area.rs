@@ -27,7 +27,11 @@ use crate::layout::granule::{GRANULE_SHIFT, bytes_of};
 use crate::source::{Contents, Region, Source, release_clean};
 
 /// One region of a best-fit strategy.
+///
+/// The space comes first, here as in all that it is a part of: so it lies where the strategy does, and
+/// compiled code keeps one address instead of two.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Area {
     pub(super) space: Space<InBlock>,
     region: Option<Region>,

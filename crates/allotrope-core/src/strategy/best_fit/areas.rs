@@ -7,6 +7,7 @@ use super::area::Area;
 
 /// All areas of a strategy.
 #[derive(Debug)]
+#[repr(C)] // As `Area` is.
 pub(super) struct Areas {
     first: Area,
     /// Newest first. Each lies at the start of its own region and is linked to the one before it.

@@ -97,6 +97,7 @@ use crate::source::{Source, release_clean};
 /// assert!(heap.largest_free_block() >= 224);
 /// # Ok::<(), allotrope_core::AllocError>(())
 /// ```
+#[repr(C)] // As `Area` is.
 pub struct BestFit<S: Source, P: Policy = DefaultPolicy, H: Hook = NoHook> {
     areas: Areas,
     source: S,
@@ -337,9 +338,14 @@ unsafe impl<S: Source, P: Policy, H: Hook> Strategy for BestFit<S, P, H> {
         let Some(size) = granules_for(layout.size()) else {
             return if layout.size() == 0 { Ok(dangling(layout)) } else { Err(AllocError) };
         };
-        let taken = self.take(layout, size)?;
-        taken.tell(&mut self.log, layout, size);
-        Ok(taken.block(size))
+        match self.take_first(layout, size) {
+            Some(taken) => {
+                taken.tell(&mut self.log, layout, size);
+                Ok(taken.block(size))
+            }
+            // In a function of its own, which returns in registers.
+            None => self.allocate_slow(layout, size),
+        }
     }
 
     fn allocate_zeroed(&mut self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {

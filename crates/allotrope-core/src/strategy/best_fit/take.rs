@@ -5,6 +5,7 @@
 //! ```
 
 use core::alloc::Layout;
+use core::ptr::NonNull;
 
 use super::area::Area;
 use super::taken::Taken;
@@ -19,8 +20,16 @@ use crate::source::Source;
 impl<S: Source, P: Policy, H: Hook> BestFit<S, P, H> {
     /// Takes a block of `size` granules from the first area or, failing that, from any or from a
     /// new one.
-    #[inline(always)]
     pub(super) fn take(&mut self, layout: Layout, size: u32) -> Result<Taken, AllocError> {
+        match self.take_first(layout, size) {
+            Some(taken) => Ok(taken),
+            None => self.take_slow(layout, size),
+        }
+    }
+
+    /// Takes a block of `size` granules from the first area.
+    #[inline(always)]
+    pub(super) fn take_first(&mut self, layout: Layout, size: u32) -> Option<Taken> {
         let align = layout.align();
         let area = self.areas.first_mut();
         let clean = area.clean();
@@ -31,13 +40,25 @@ impl<S: Source, P: Policy, H: Hook> BestFit<S, P, H> {
             granules_of_align(align).and_then(|align| area.allocate_aligned(size, align))
         };
         match found {
-            Some(found) => Ok(Taken::new(area, size, found, clean)),
-            None => self.take_slow(layout, size),
+            Some(found) => Some(Taken::new(area, size, found, clean)),
+            None => None,
         }
     }
 
+    /// Allocates a block of `size` granules where the first area has none.
     #[cold]
     #[inline(never)]
+    pub(super) fn allocate_slow(
+        &mut self,
+        layout: Layout,
+        size: u32,
+    ) -> Result<NonNull<[u8]>, AllocError> {
+        let taken = self.take_slow(layout, size)?;
+        taken.tell(&mut self.log, layout, size);
+        Ok(taken.block(size))
+    }
+
+    #[cold]
     fn take_slow(&mut self, layout: Layout, size: u32) -> Result<Taken, AllocError> {
         let align = granules_of_align(layout.align()).ok_or(AllocError)?;
         self.take_held(size, align)
