@@ -6,7 +6,7 @@
 //! pure function of the layout, it grows with the size, and the extent of an extent is itself:
 //! what [*fits*](crate::Strategy#fits) needs.
 //!
-//! Granules are counted in 32 bits, which reaches 64 GiB in one region.
+//! Granules are counted in 31 bits, which reaches 32 GiB in one region.
 
 #![forbid(unsafe_code)]
 
@@ -15,9 +15,9 @@ pub const GRANULE_SIZE: usize = 1 << GRANULE_SHIFT;
 
 pub(crate) const GRANULE_SHIFT: u32 = 4;
 
-/// The most granules that a region has. Not all of `u32`: the highest values mean "no block", and
-/// that a block is the first of its bin.
-pub(crate) const MAX_GRANULES: u32 = u32::MAX - 1001;
+/// The most granules that a region has. With the highest bit of a `u32`, a number means "no block", or
+/// that a block is the first of its bin: a sign is asked for without a constant.
+pub(crate) const MAX_GRANULES: u32 = i32::MAX as u32;
 
 /// The most bytes that a block has.
 pub(crate) const MAX_BLOCK: usize = {

@@ -19,7 +19,7 @@
 use core::hint::assert_unchecked;
 
 use super::space::Run;
-use super::table::{NONE, Table};
+use super::table::{NONE, Table, is_block};
 use crate::layout::bins::{BINS, BinMap, FIRST_STEPPED, bin_of, stepped_bin_of};
 use crate::layout::granule::{MAX_GRANULES, padding};
 
@@ -35,16 +35,18 @@ const SHORT: u32 = 1 << 31;
 /// What the table has for the block before the first of a bin of several sizes: no granule.
 #[inline(always)]
 pub(super) const fn before_first(bin: u32) -> u32 {
-    MAX_GRANULES + 1 + bin
+    FIRST | bin
 }
 
 /// The bin whose first block has this before it, or `None` if a block is before it.
 #[inline(always)]
 const fn bin_before(prev: u32) -> Option<u32> {
-    if prev > MAX_GRANULES { Some(prev - (MAX_GRANULES + 1)) } else { None }
+    if is_block(prev) { None } else { Some(prev - FIRST) }
 }
 
-const _: () = assert!(before_first(BINS as u32) > MAX_GRANULES && before_first(BINS as u32) < NONE);
+/// The highest bit, which no granule has.
+const FIRST: u32 = MAX_GRANULES + 1;
+const _: () = assert!(FIRST == 1 << 31 && before_first(BINS as u32) < NONE);
 
 /// The free blocks of a space, by size.
 #[derive(Debug)]
@@ -63,7 +65,7 @@ impl Lists {
     /// less than [`FIRST_STEPPED`].
     #[inline(always)]
     pub(super) fn pop(&mut self, table: &impl Table, size: u32) -> Option<u32> {
-        if self.head(size) == NONE {
+        if !is_block(self.head(size)) {
             return None;
         }
         // SAFETY: there is a block.
@@ -81,7 +83,7 @@ impl Lists {
         // SAFETY: the head of a list is a free block (invariant 1).
         let next = unsafe { table.next(table.place(head)) };
         self.set_head(size, next);
-        if next == NONE {
+        if !is_block(next) {
             self.map.remove_exact(size);
         }
         head
@@ -115,7 +117,7 @@ impl Lists {
         unsafe {
             table.set_next(place, head);
             table.set_prev(place, before_first(bin));
-            if head == NONE {
+            if !is_block(head) {
                 self.map.insert_stepped(bin);
             } else {
                 table.set_prev(table.place(head), block);
@@ -138,14 +140,14 @@ impl Lists {
             if let Some(bin) = bin_before(prev) {
                 assert_unchecked((bin as usize) < BINS);
                 self.set_head(bin, next);
-                if next == NONE {
+                if !is_block(next) {
                     self.map.remove_stepped(bin);
                     return;
                 }
             } else {
                 table.set_next(table.place(prev), next);
             }
-            if next != NONE {
+            if is_block(next) {
                 table.set_prev(table.place(next), prev);
             }
         }
@@ -168,7 +170,7 @@ impl Lists {
         // SAFETY: both are free blocks (caller, invariant 1).
         unsafe {
             table.set_next(place, head);
-            if head == NONE {
+            if !is_block(head) {
                 self.map.insert_exact(bin);
             } else {
                 table.set_prev(table.place(head), block);
@@ -195,14 +197,14 @@ impl Lists {
             let next = table.next(place);
             if self.head(bin) == block {
                 self.set_head(bin, next);
-                if next == NONE {
+                if !is_block(next) {
                     self.map.remove_exact(bin);
                 }
                 return;
             }
             let prev = table.prev(place);
             table.set_next(table.place(prev), next);
-            if next != NONE {
+            if is_block(next) {
                 table.set_prev(table.place(next), prev);
             }
         }
@@ -228,7 +230,7 @@ impl Lists {
             let (next, prev) = (table.next(place), table.prev(place));
             table.set_next(rest_place, next);
             table.set_prev(rest_place, prev);
-            if next != NONE {
+            if is_block(next) {
                 table.set_prev(table.place(next), rest);
             }
             match bin_before(prev) {
@@ -242,7 +244,7 @@ impl Lists {
     pub(super) fn list(&self, table: &impl Table, bin: u32) -> impl Iterator<Item = Run> {
         let mut block = self.head(bin);
         core::iter::from_fn(move || {
-            if block == NONE {
+            if !is_block(block) {
                 return None;
             }
             // SAFETY: only free blocks are in lists, and the table holds them (invariant 1).
@@ -285,7 +287,7 @@ impl Lists {
         // Some blocks here are too short, in all above none is.
         let bin = stepped_bin_of(size);
         let best = self.best_of::<LOOK>(table, bin, size, SHORT);
-        if best.start != NONE {
+        if is_block(best.start) {
             return (best, bin);
         }
         match self.map.first_above(bin) {
@@ -307,7 +309,7 @@ impl Lists {
         let (mut best, mut least) = (NONE, too_long);
         let mut block = self.head(bin);
         for _ in 0..LOOK {
-            if block == NONE {
+            if !is_block(block) {
                 break;
             }
             // SAFETY: only free blocks are in lists, and the table holds them (invariant 1).

@@ -65,7 +65,7 @@ use crate::source::{Source, release_clean};
 /// | bookkeeping in the region | one bit for every 16 bytes (1/128) and at most 40 bytes; in all regions but the first, its bins as well |
 /// | bookkeeping in the handle | the first region's bins: `size_of::<BestFit<Buffer>>()` is about 2.4 KiB |
 /// | smallest buffer | 40 bytes serve a block of 16; a 256-byte buffer holds 240 if it is aligned to 8 |
-/// | region | at most 64 GiB; what comes after is a further region |
+/// | region | at most 32 GiB; what comes after is a further region |
 /// | allocate | O(1) in a bin of one size (below 1 KiB); above, and at alignments above 16, looks at up to 4 free blocks of similar size and 2 longer ones (at 1 of each, if aligned), at all of them before it fails; one more try for each further region |
 /// | free | O(1): joins with free neighbours at once, unless the block is parked |
 /// | parked | up to one block of each size below 512 bytes waits unjoined for the next request of its size, while the free block at the region's end is 64 KiB long and a quarter of the region; all are joined before a request fails or asks the source for more |

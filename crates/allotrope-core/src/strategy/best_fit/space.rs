@@ -36,7 +36,7 @@ use core::hint::assert_unchecked;
 use super::edges::Edges;
 use super::lists::Lists;
 use super::parked::Parked;
-use super::table::{NONE, Table};
+use super::table::{NONE, Table, is_block};
 use crate::layout::bins::{FIRST_STEPPED, stepped_bin_of};
 
 /// One range of granules, and the free blocks in it.
@@ -70,7 +70,7 @@ impl Run {
     /// The run, unless it is [`NOWHERE`](Self::NOWHERE).
     #[inline(always)]
     pub const fn found(self) -> Option<Self> {
-        if self.start == NONE { None } else { Some(self) }
+        if is_block(self.start) { Some(self) } else { None }
     }
 
     #[inline(always)]
@@ -223,7 +223,7 @@ impl<T: Table> Space<T> {
     #[inline(always)]
     fn allocate_stepped(&mut self, size: u32) -> Run {
         let (found, bin) = self.lists.find_stepped(&self.table, size);
-        if found.start == NONE {
+        if !is_block(found.start) {
             return self.allocate_last(size);
         }
         // SAFETY: it is free, in the list of that bin, and at least `size` granules long.

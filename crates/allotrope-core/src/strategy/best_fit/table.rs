@@ -13,7 +13,7 @@
 
 use core::ptr::NonNull;
 
-use crate::layout::granule::{GRANULE_SIZE, bytes_of};
+use crate::layout::granule::{GRANULE_SIZE, MAX_GRANULES, bytes_of};
 use crate::poison;
 
 /// Where the size and links of free blocks are kept.
@@ -118,6 +118,12 @@ pub unsafe trait Table {
 
 /// No block: an end of a list.
 pub const NONE: u32 = u32::MAX;
+
+/// Is this the first granule of a block, and not [`NONE`], or what else stands for no block?
+#[inline(always)]
+pub(in crate::strategy::best_fit) const fn is_block(granule: u32) -> bool {
+    granule <= MAX_GRANULES
+}
 
 /// Sizes and links in the free blocks themselves; a place is a granule's address.
 #[derive(Clone, Copy, Debug)]

@@ -8,7 +8,7 @@
 use super::{Run, Space};
 use crate::layout::bins::{FIRST_STEPPED, bin_of, stepped_bin_of};
 use crate::layout::granule::padding;
-use crate::strategy::best_fit::table::{NONE, Table};
+use crate::strategy::best_fit::table::{NONE, Table, is_block};
 
 impl<T: Table> Space<T> {
     /// Takes a block of `size` granules at a multiple of `align` granules out, and returns it with what
@@ -19,7 +19,7 @@ impl<T: Table> Space<T> {
             return Run::NOWHERE;
         }
         let (found, bin) = self.lists.find_aligned(&self.table, size, align, phase);
-        if found.start == NONE {
+        if !is_block(found.start) {
             return self.allocate_aligned_last(size, align, phase);
         }
         // SAFETY: it is free, in the list of that bin, and has room.
@@ -41,7 +41,7 @@ impl<T: Table> Space<T> {
     #[cold]
     pub fn allocate_anywhere(&mut self, size: u32, align: u32, phase: u32) -> Run {
         let found = self.lists.find_aligned_anywhere(&self.table, size, align, phase);
-        if found.start == NONE {
+        if !is_block(found.start) {
             return Run::NOWHERE;
         }
         // SAFETY: it is free, in its list, and has room.
