@@ -277,30 +277,30 @@ impl<T: Table> Space<T> {
         // have edges; where these were set, they end and start free blocks (invariant 1), whose
         // sizes the table holds (invariant 2), unless it is the tail, which only starts.
         unsafe {
-            let is_below_free = self.edges.toggle(block.start);
-            let is_above_free = self.edges.toggle(end);
             // A path for each case: what is not there need not be asked for again.
-            if !is_above_free {
-                if !is_below_free {
-                    self.link_freed(place, block);
-                    return block;
-                }
+            if self.edges.toggle(block.start) {
                 let below = self.table.size_before(place);
                 assert_unchecked(below > 0);
-                return self.join_both(place, block, below, 0);
+                if !self.edges.toggle(end) {
+                    return self.join_both(place, block, below, 0);
+                }
+                if end == self.tail {
+                    return self.join_tail(place, block, below);
+                }
+                let above = self.table.size(self.table.after(place, block.size));
+                assert_unchecked(above > 0);
+                return self.join_both(place, block, below, above);
+            }
+            if !self.edges.toggle(end) {
+                self.link_freed(place, block);
+                return block;
             }
             if end == self.tail {
-                let below = if is_below_free { self.table.size_before(place) } else { 0 };
-                return self.join_tail(place, block, below);
+                return self.join_tail(place, block, 0);
             }
             let above = self.table.size(self.table.after(place, block.size));
             assert_unchecked(above > 0);
-            if !is_below_free {
-                return self.join_both(place, block, 0, above);
-            }
-            let below = self.table.size_before(place);
-            assert_unchecked(below > 0);
-            self.join_both(place, block, below, above)
+            self.join_both(place, block, 0, above)
         }
     }
 
