@@ -119,21 +119,6 @@ fn what_a_buffer_held_before_means_nothing() {
 }
 
 #[test]
-fn a_long_block_grows_over_a_parked_one() {
-    let mut bytes = long_buffer();
-    let heap = Local::new(BestFit::new(Buffer::new(&mut bytes)));
-    let [long, short, _guard] =
-        [4096, 256, 16].map(|n| heap.allocate(layout(n, 16)).unwrap().cast::<u8>());
-    // SAFETY: both were allocated with these layouts.
-    let grown = unsafe {
-        heap.deallocate(short, layout(256, 16));
-        heap.grow(long, layout(4096, 16), layout(4096 + 256, 16)).unwrap()
-    };
-    assert_eq!((grown.cast(), grown.len()), (long, 4096 + 256));
-    assert_eq!(heap.check_invariants(), Ok(()));
-}
-
-#[test]
 fn handles_are_as_large_as_documented() {
     let size = size_of::<BestFit<Buffer<'_>>>();
     assert!((2200..2450).contains(&size), "{size}");
