@@ -119,6 +119,26 @@ fn what_a_buffer_held_before_means_nothing() {
 }
 
 #[test]
+fn what_was_never_used_is_taken_whole_and_cut() {
+    // Too short for a tail, and of unknown contents.
+    let mut bytes = vec![MaybeUninit::<u8>::new(0xFF); 48 << 10];
+    let heap = Local::new(BestFit::new(Buffer::new(&mut bytes)));
+    let first = heap.allocate(layout(100, 8)).unwrap();
+    let size = heap.largest_free_block();
+    let rest = heap.allocate(layout(size, 16)).unwrap();
+    // An edge where none ever was.
+    // SAFETY: allocated above with this layout.
+    let rest = unsafe { heap.shrink(rest.cast(), layout(size, 16), layout(size / 2, 16)) }.unwrap();
+    assert_eq!(heap.check_invariants(), Ok(()));
+    // SAFETY: as above; the block was shrunk to that layout.
+    unsafe {
+        heap.deallocate(first.cast(), layout(100, 8));
+        heap.deallocate(rest.cast(), layout(size / 2, 16));
+    }
+    assert_eq!((heap.bytes_used(), heap.check_invariants()), (0, Ok(())));
+}
+
+#[test]
 fn handles_are_as_large_as_documented() {
     let size = size_of::<BestFit<Buffer<'_>>>();
     assert!((2200..2450).contains(&size), "{size}");

@@ -39,10 +39,7 @@ impl<S: Source, P: Policy, H: Hook> BestFit<S, P, H> {
         } else {
             granules_of_align(align).and_then(|align| area.allocate_aligned(size, align))
         };
-        match found {
-            Some(found) => Some(Taken::new(area, size, found, clean)),
-            None => None,
-        }
+        Some(Taken::new(area, size, found?, clean))
     }
 
     /// Allocates a block of `size` granules where the first area has none.
