@@ -1,6 +1,6 @@
 //! How much of a buffer a heap can use: fill factors and smallest buffers.
 
-use bench_kit::report::{emit, left_out, missing};
+use bench_kit::report::{emit, left_out};
 use bench_kit::trace::Trace;
 
 use crate::PROGRAM;
@@ -38,7 +38,7 @@ pub fn smallest<H: Heap>(buffer: &mut Buffer, trace: &Trace) {
             let ratio = len as f64 / trace.peak_live() as f64;
             emit(PROGRAM, trace.name(), H::NAME, "smallest buffer / peak live bytes", ratio);
         }
-        Ok(None) => missing(PROGRAM, trace.name(), H::NAME, "the whole buffer is too small"),
+        Ok(None) => left_out(PROGRAM, trace.name(), H::NAME, "the whole buffer is too small"),
         Err(TooSlow) => left_out(PROGRAM, trace.name(), H::NAME, TOO_SLOW),
     }
 }
