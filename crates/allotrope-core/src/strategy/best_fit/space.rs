@@ -327,13 +327,26 @@ impl<T: Table> Space<T> {
     /// # Safety
     ///
     /// As for `link`, and the run is not shorter than [`FIRST_STEPPED`].
-    #[inline(never)]
-    unsafe fn link_large(&mut self, place: T::Place, run: Run) {
+    #[inline(always)]
+    unsafe fn link_or_begin_tail(&mut self, place: T::Place, run: Run) {
         // SAFETY: as the caller promises.
         unsafe {
             if run.end() != self.granules || !self.begin_tail(place, run) {
                 self.link_stepped(place, run);
             }
+        }
+    }
+
+    /// [`link_or_begin_tail`](Self::link_or_begin_tail), behind a call.
+    ///
+    /// # Safety
+    ///
+    /// As for that.
+    #[inline(never)]
+    unsafe fn link_large(&mut self, place: T::Place, run: Run) {
+        // SAFETY: as the caller promises.
+        unsafe {
+            self.link_or_begin_tail(place, run);
         }
     }
 
@@ -386,9 +399,7 @@ impl<T: Table> Space<T> {
             let end_place = self.table.after(place, before);
             self.unlink(end_place, Run { start: start + before, size: above });
             let run = Run { start, size };
-            if run.end() != self.granules || !self.begin_tail(place, run) {
-                self.link_stepped(place, run);
-            }
+            self.link_or_begin_tail(place, run);
         }
     }
 
