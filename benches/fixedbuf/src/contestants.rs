@@ -17,6 +17,8 @@ pub unsafe trait Heap: Sized {
     const UNBOUNDED: bool = false;
     /// Linear in its free blocks: dropped from a workload that takes it too long.
     const SLOW: bool = false;
+    /// Known to need more than the whole buffer for some traces: left out of them.
+    const WASTEFUL: bool = false;
 
     /// A heap in `len` bytes from `start`.
     ///

@@ -189,6 +189,7 @@ pub struct Galloc(Box<good_memory_allocator::Allocator>);
 unsafe impl Heap for Galloc {
     const NAME: &'static str = "good_memory_allocator";
     const SLOW: bool = true;
+    const WASTEFUL: bool = true;
 
     unsafe fn new(start: *mut u8, len: usize) -> Self {
         let mut heap = Box::new(good_memory_allocator::Allocator::empty());

@@ -1,6 +1,6 @@
 //! How much of a buffer a heap can use: fill factors and smallest buffers.
 
-use bench_kit::report::{emit, left_out};
+use bench_kit::report::{emit, left_out, missing};
 use bench_kit::trace::Trace;
 
 use crate::PROGRAM;
@@ -8,6 +8,7 @@ use crate::contestants::Heap;
 use crate::replay::{Buffer, PATIENCE, Stop, replay, table_of};
 
 const TOO_SLOW: &str = "it takes too long";
+const TOO_SMALL: &str = "the whole buffer is too small";
 
 /// Prints live payload over buffer size at the first failure, for traces that only grow.
 pub fn fill<H: Heap>(buffer: &mut Buffer, len: usize, traces: &[Trace]) {
@@ -38,7 +39,8 @@ pub fn smallest<H: Heap>(buffer: &mut Buffer, trace: &Trace) {
             let ratio = len as f64 / trace.peak_live() as f64;
             emit(PROGRAM, trace.name(), H::NAME, "smallest buffer / peak live bytes", ratio);
         }
-        Ok(None) => left_out(PROGRAM, trace.name(), H::NAME, "the whole buffer is too small"),
+        Ok(None) if H::WASTEFUL => left_out(PROGRAM, trace.name(), H::NAME, TOO_SMALL),
+        Ok(None) => missing(PROGRAM, trace.name(), H::NAME, TOO_SMALL),
         Err(TooSlow) => left_out(PROGRAM, trace.name(), H::NAME, TOO_SLOW),
     }
 }

@@ -219,7 +219,7 @@ impl<T: Table> Space<T> {
     }
 
     /// [`allocate`](Self::allocate) from a bin of several sizes, if any fits. What follows the search is
-    /// a call in the last place each, so that none needs a frame.
+    /// a call in the last place each, so that little is saved on the stack, or nothing.
     #[inline(always)]
     fn allocate_stepped(&mut self, size: u32) -> Run {
         let (found, bin) = self.lists.find_stepped(&self.table, size);
@@ -275,7 +275,7 @@ impl<T: Table> Space<T> {
         let end = block.end();
         // SAFETY: for all below: the granules of the block are in range (caller), so both its ends
         // have edges; where these were set, they end and start free blocks (invariant 1), whose
-        // sizes the table holds (invariant 2), unless it is the tail, which only starts.
+        // sizes the table holds (invariant 2), unless it is the tail, which only starts. None is empty.
         unsafe {
             // A path for each case: what is not there need not be asked for again.
             if self.edges.toggle(block.start) {

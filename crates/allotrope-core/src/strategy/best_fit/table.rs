@@ -121,7 +121,7 @@ pub const NONE: u32 = u32::MAX;
 
 /// Is this the first granule of a block, and not [`NONE`], or what else stands for no block?
 #[inline(always)]
-pub(in crate::strategy::best_fit) const fn is_block(granule: u32) -> bool {
+pub(super) const fn is_block(granule: u32) -> bool {
     granule <= MAX_GRANULES
 }
 

@@ -109,7 +109,7 @@ impl<T: Table> Space<T> {
     }
 
     /// [`cut_stepped`](Self::cut_stepped) of a block that was not used that far. Behind a call in the
-    /// last place, what is cut every day needs no frame.
+    /// last place, it makes what is cut every day save nothing for it.
     ///
     /// # Safety
     ///
