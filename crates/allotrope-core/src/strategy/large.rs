@@ -225,12 +225,14 @@ impl Large {
         Ok((block, if contents == Contents::Zero { old.size() } else { extent }))
     }
 
-    /// Makes a block that `old` fits into one for `new`, in place where the source takes the rest
-    /// back.
+    /// Makes a block that `old` fits into one for `new`: in place where the source takes the rest
+    /// back; else in a smaller region, or, if there is none, in place with the rest unused until
+    /// the block is freed or grows again.
     ///
     /// # Errors
     ///
-    /// As for [`Strategy::shrink`](super::Strategy::shrink).
+    /// [`AllocError`] when `new` asks for a stricter alignment than the block happens to have, and
+    /// there is no region for it; nothing has changed then.
     ///
     /// # Safety
     ///
@@ -260,13 +262,6 @@ impl Large {
             return Err(AllocError);
         };
         let offset = start.addr().get() - record.region.start().addr().get();
-        if record.region.contents() != Contents::Zero {
-            // Memory that was not zero when it was new is hardly a source's to take back.
-            entry.put_back(start.addr().get(), record);
-            // SAFETY: as above.
-            return unsafe { self.relocate(source, start, old, new, new.size()) }
-                .map(|(block, _)| block);
-        }
         let rest = offset + extent..offset + before;
         // SAFETY: the region is on loan, and nobody needs the rest of the block (caller).
         let contents = unsafe { source.decommit(&record.region, rest) };
@@ -280,6 +275,7 @@ impl Large {
         self.bytes_used.fetch_sub(before - extent, Ordering::Relaxed);
         self.bytes_held.fetch_sub(given_back, Ordering::Relaxed);
         if given_back == 0
+            // A smaller region, which lets the source have this one back.
             // SAFETY: as above; the old block has shrunk to the new one's extent.
             && let Ok((block, _)) = unsafe { self.relocate(source, start, new, new, new.size()) }
         {
