@@ -202,6 +202,7 @@ impl<S: Source, P: Policy, H: Hook> LocalHeap<S, P, H> {
     /// # Errors
     ///
     /// [`AllocError`] when it cannot be done; the block is unchanged then.
+    /// [`Strategy::shrink`](allotrope_core::Strategy::shrink) says when that may be.
     ///
     /// # Safety
     ///

@@ -133,6 +133,7 @@ impl<'h, S: Source, P: Policy, H: Hook> View<'h, S, P, H> {
     /// # Errors
     ///
     /// [`AllocError`] when it cannot be done; the block is unchanged then.
+    /// [`Strategy::shrink`](allotrope_core::Strategy::shrink) says when that may be.
     ///
     /// # Safety
     ///

@@ -147,6 +147,7 @@ macro_rules! composed {
         /// # Errors
         ///
         /// [`AllocError`] when it cannot be done; the block is unchanged then.
+        /// [`Strategy::shrink`](crate::Strategy::shrink) says when that may be.
         ///
         /// # Safety
         ///

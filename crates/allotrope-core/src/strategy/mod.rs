@@ -140,8 +140,7 @@ pub unsafe trait Strategy {
         Ok(block)
     }
 
-    /// Makes a block that `old` fits into one for `new`, in place where the rest is really given
-    /// back.
+    /// Shrinks a block from `old` to `new`, in place where the rest is really given back.
     ///
     /// # Guarantees
     ///
@@ -150,7 +149,27 @@ pub unsafe trait Strategy {
     ///
     /// # Errors
     ///
-    /// [`AllocError`] when it cannot be done; the block and the strategy are unchanged then.
+    /// [`AllocError`] when the block has to move and there is no block for `new`; the block and
+    /// the strategy are unchanged then. A stricter alignment moves a block, unless it happens to
+    /// be aligned. Where the alignment stays the same or is relaxed, a shrink needs no memory, and
+    /// so never fails, in these cases:
+    ///
+    /// | allocator | never fails |
+    /// |---|---|
+    /// | any | if the new size is 0 |
+    /// | [`BestFit`](crate::BestFit), [`FixedSize`](crate::FixedSize) | always |
+    /// | [`Segregated`](crate::Segregated), [`Pool`](crate::Pool) | if both layouts have the same size class, or both are above the largest |
+    /// | `LocalHeap`, `HeapRc` | if both layouts have the same size class, both are medium, or both are large |
+    /// | `Arena`, `SharedArena` and their scopes | always |
+    /// | [`Local`](crate::Local), [`Locked`](crate::Locked), [`Limit`](crate::Limit), [`AlignTo`](crate::AlignTo) | as what is inside |
+    /// | [`Affix`](crate::Affix) | as what is inside, if the alignment stays the same, or neither is stricter than the prefix's |
+    /// | [`BySize`](crate::BySize) | as the part that has the block, if both sizes are on the same side of the limit |
+    /// | [`Fallback`](crate::Fallback) | as the part that has the block; what fails there moves to the other part if that has room |
+    ///
+    /// A size class depends on the size rounded up to the alignment, so that a relaxed alignment
+    /// may change it. A block above the largest class that its source takes no part of, such as
+    /// one of an [`Upstream`](crate::Upstream), moves to a smaller region; if there is none, it
+    /// stays, and the rest is unused until the block is freed or grows.
     ///
     /// # Safety
     ///

@@ -112,6 +112,7 @@ pub unsafe trait SharedStrategy {
     /// # Errors
     ///
     /// [`AllocError`] when it cannot be done; the block and the strategy are unchanged then.
+    /// [`Strategy::shrink`](crate::Strategy::shrink) says when that may be.
     ///
     /// # Safety
     ///
