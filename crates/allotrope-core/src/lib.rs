@@ -15,6 +15,8 @@ pub mod parts;
 #[doc(hidden)]
 pub mod poison;
 mod policy;
+#[cfg(doctest)]
+mod refused;
 mod share;
 mod slab;
 mod source;

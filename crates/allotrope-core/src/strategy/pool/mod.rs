@@ -45,6 +45,7 @@ use regions::Regions;
 use crate::api::{impl_allocator, impl_global_alloc};
 use crate::hook::{Hook, NoHook, Record};
 use crate::layout::powers::{CLASSES, block_size, class_of};
+use crate::policy::ValidPolicy;
 use crate::strategy::large::Large;
 use crate::strategy::shared::shared_strategy_methods;
 use crate::strategy::{Broken, SharedStrategy, dangling};
@@ -188,7 +189,7 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
     const_fn! {
         /// Blocks in the regions of `source`, that tell `hook` what happens.
         pub fn with_hook(source: S, hook: H) -> Self {
-            const { P::VALID };
+            const { ValidPolicy::<P>::CHECKED };
             Self {
                 shards: array_of!(Shard::new()),
                 classes: array_of!(Class::new()),
