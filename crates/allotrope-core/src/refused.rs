@@ -93,3 +93,79 @@
 //!     const VALID: () = ();
 //! }
 //! ```
+//!
+//! # A part that could have its memory from the other
+//!
+//! A fallback finds a block's owner by its address. A static could name itself as the upstream of
+//! its own second part, whose blocks would then lie in blocks of the first:
+//!
+//! ```
+//! # use allotrope_core::*;
+//! type Second = Locked<BestFit<Upstream<&'static Locked<BestFit<OsPages>>>>>;
+//! static PAGES: Locked<BestFit<OsPages>> = Locked::new(BestFit::new(OsPages::new()));
+//! static BOTH: Fallback<Locked<BestFit<Buffer<'static>>>, Second> = Fallback::new(
+//!     Locked::new(BestFit::new(Buffer::new(&mut []))),
+//!     Locked::new(BestFit::new(Upstream::new(&PAGES))),
+//! );
+//! # BOTH.second();
+//! ```
+//! ```compile_fail,E0277
+//! # use allotrope_core::*;
+//! # use allocator_api2::alloc::Allocator;
+//! type Second = Locked<BestFit<Upstream<&'static (dyn Allocator + Sync)>>>;
+//! static BOTH: Fallback<Locked<BestFit<Buffer<'static>>>, Second> = Fallback::new(
+//!     Locked::new(BestFit::new(Buffer::new(&mut []))),
+//!     Locked::new(BestFit::new(Upstream::new(&BOTH))),
+//! );
+//! # BOTH.second();
+//! ```
+//! ```compile_fail,E0277
+//! # use allotrope_core::*;
+//! # use allocator_api2::alloc::Allocator;
+//! type First = Locked<BestFit<Upstream<&'static (dyn Allocator + Sync)>>>;
+//! static BOTH: Fallback<First, Locked<BestFit<Buffer<'static>>>, AskSecond> =
+//!     Fallback::asking_second(
+//!         Locked::new(BestFit::new(Upstream::new(&BOTH))),
+//!         Locked::new(BestFit::new(Buffer::new(&mut []))),
+//!     );
+//! # BOTH.first();
+//! ```
+//!
+//! Without the trait object, the type would contain itself:
+//!
+//! ```compile_fail,E0391
+//! # use allotrope_core::*;
+//! type Second = Locked<BestFit<Upstream<&'static Both>>>;
+//! type Both = Fallback<Locked<BestFit<Buffer<'static>>>, Second>;
+//! # fn both(_: Both) {}
+//! ```
+//!
+//! Nor is there a trait object that is independent:
+//!
+//! ```
+//! # use allotrope_core::*;
+//! # use allocator_api2::alloc::Allocator;
+//! trait Memory: Allocator + Independent {}
+//! # fn of(_: &impl Memory) {}
+//! ```
+//! ```compile_fail,E0038
+//! # use allotrope_core::*;
+//! # use allocator_api2::alloc::Allocator;
+//! trait Memory: Allocator + Independent {}
+//! # fn of(_: &dyn Memory) {}
+//! ```
+//!
+//! Nor does `Default` go round the check:
+//!
+//! ```
+//! # use allotrope_core::*;
+//! # use allocator_api2::alloc::Global;
+//! let memory: Fallback<Null, Global> = Fallback::default();
+//! ```
+//! ```compile_fail,E0277
+//! # use allotrope_core::*;
+//! # use allocator_api2::alloc::Global;
+//! # #[derive(Default)]
+//! # struct Foreign(Global);
+//! let memory: Fallback<Null, Foreign> = Fallback::default();
+//! ```

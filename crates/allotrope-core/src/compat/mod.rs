@@ -80,6 +80,9 @@ macro_rules! carry {
             }
         }
 
+        // SAFETY: blocks are those of the allocator inside.
+        unsafe impl<A: $crate::Independent> $crate::Independent for $wrapper<A> {}
+
         // What `impl_allocator` makes impls of.
         impl<A: $crate::api::$version::Allocator> $wrapper<A> {
             $crate::compat::carry!(allocates allocate);

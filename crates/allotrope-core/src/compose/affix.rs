@@ -20,9 +20,9 @@ use allocator_api2::alloc::Allocator;
 use super::composed;
 use super::owns::Owns;
 use super::part::{self, Change, Fill};
-use crate::AllocError;
 use crate::api::impl_allocator;
 use crate::layout::affix::Affixed;
+use crate::{AllocError, Independent};
 
 /// Allocates from `A`, with room for a `Prefix` before and a `Suffix` behind each block.
 ///
@@ -260,3 +260,6 @@ unsafe impl<A: Owns, Prefix: Copy, Suffix: Copy> Owns for Affix<A, Prefix, Suffi
         self.allocator.owns(start, layout)
     }
 }
+
+// SAFETY: blocks lie in the part's.
+unsafe impl<A: Independent, Prefix: Copy, Suffix: Copy> Independent for Affix<A, Prefix, Suffix> {}

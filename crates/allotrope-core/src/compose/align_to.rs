@@ -14,9 +14,9 @@ use allocator_api2::alloc::Allocator;
 use super::composed;
 use super::owns::Owns;
 use super::part::{self, Change, Fill};
-use crate::AllocError;
 use crate::api::impl_allocator;
 use crate::strategy;
+use crate::{AllocError, Independent};
 
 /// Allocates from `A`, every block aligned to `N` at least: a power of two.
 ///
@@ -137,3 +137,6 @@ unsafe impl<const N: usize, A: Owns> Owns for AlignTo<N, A> {
         self.allocator.owns(start, layout)
     }
 }
+
+// SAFETY: blocks are the part's.
+unsafe impl<const N: usize, A: Independent> Independent for AlignTo<N, A> {}

@@ -18,8 +18,8 @@ use allocator_api2::alloc::Allocator;
 use super::composed;
 use super::owns::Owns;
 use super::part::{self, Change, Fill};
-use crate::AllocError;
 use crate::api::impl_allocator;
+use crate::{AllocError, Independent};
 
 /// Allocates sizes up to `LIMIT` from `Small`, and larger ones from `Large`.
 ///
@@ -154,4 +154,10 @@ unsafe impl<const LIMIT: usize, Small: Owns, Large: Owns> Owns for BySize<LIMIT,
     fn owns(&self, start: NonNull<u8>, layout: Layout) -> bool {
         self.small.owns(start, layout) || self.large.owns(start, layout)
     }
+}
+
+// SAFETY: blocks are the parts'.
+unsafe impl<const LIMIT: usize, Small: Independent, Large: Independent> Independent
+    for BySize<LIMIT, Small, Large>
+{
 }

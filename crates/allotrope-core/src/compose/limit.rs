@@ -15,8 +15,8 @@ use super::budget::{Budget, LocalBudget};
 use super::composed;
 use super::owns::Owns;
 use super::part::{self, Change, Fill};
-use crate::AllocError;
 use crate::api::impl_allocator;
+use crate::{AllocError, Independent};
 
 /// Allocates from `A` as long as no more than a budget is in use.
 ///
@@ -180,3 +180,6 @@ unsafe impl<A: Owns, B> Owns for Limit<A, B> {
         self.allocator.owns(start, layout)
     }
 }
+
+// SAFETY: blocks are the part's; a budget has none.
+unsafe impl<A: Independent, B> Independent for Limit<A, B> {}

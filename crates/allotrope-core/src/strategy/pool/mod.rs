@@ -49,7 +49,7 @@ use crate::policy::ValidPolicy;
 use crate::strategy::large::Large;
 use crate::strategy::shared::shared_strategy_methods;
 use crate::strategy::{Broken, SharedStrategy, dangling};
-use crate::{AllocError, DefaultPolicy, Policy, Source};
+use crate::{AllocError, DefaultPolicy, Independent, Policy, Source};
 
 /// How many shards there are; threads beyond it share.
 const SHARDS: usize = 16;
@@ -384,6 +384,9 @@ impl<S: Source, P: Policy, H: Hook> Drop for Pool<S, P, H> {
         record.deliver(&self.hook);
     }
 }
+
+// SAFETY: blocks lie in regions of the source.
+unsafe impl<S: Source + Independent, P: Policy, H: Hook> Independent for Pool<S, P, H> {}
 
 // SAFETY: blocks stay where they are until they are freed, or the pool is dropped or borrowed
 // mutably, wherever it is moved.
