@@ -169,3 +169,57 @@
 //! # struct Foreign(Global);
 //! let memory: Fallback<Null, Foreign> = Fallback::default();
 //! ```
+//!
+//! # An allocator that nobody has vouched for
+//!
+//! The macro that writes `Allocator` impls writes them for types that their author has made `Sound`:
+//!
+//! ```
+//! # use allotrope_core::{AllocError, Null, api::{Sound, impl_allocator}};
+//! # use std::{alloc::Layout, ptr::NonNull};
+//! struct Nothing;
+//! impl Nothing {
+//!     fn allocate(&self, _: Layout) -> Result<NonNull<[u8]>, AllocError> {
+//!         Err(AllocError)
+//!     }
+//! #   fn allocate_zeroed(&self, _: Layout) -> Result<NonNull<[u8]>, AllocError> { Err(AllocError) }
+//! #   fn deallocate(&self, _: NonNull<u8>, _: Layout) {}
+//! #   fn grow(&self, _: NonNull<u8>, _: Layout, _: Layout) -> Result<NonNull<[u8]>, AllocError> { Err(AllocError) }
+//! #   fn grow_zeroed(&self, _: NonNull<u8>, _: Layout, _: Layout) -> Result<NonNull<[u8]>, AllocError> { Err(AllocError) }
+//! #   fn shrink(&self, _: NonNull<u8>, _: Layout, _: Layout) -> Result<NonNull<[u8]>, AllocError> { Err(AllocError) }
+//!     // and so on
+//! }
+//! // SAFETY: it has no blocks.
+//! unsafe impl Sound for Nothing {}
+//! # mod other { #![allow(unused_unsafe)] use super::*;
+//! impl_allocator!([] Nothing);
+//! # }
+//! # fn main() {}
+//! ```
+//! ```compile_fail,E0277
+//! # use allotrope_core::{AllocError, api::impl_allocator_02};
+//! # use std::{alloc::Layout, ptr::NonNull};
+//! struct Nothing;
+//! impl Nothing {
+//!     fn allocate(&self, _: Layout) -> Result<NonNull<[u8]>, AllocError> {
+//!         Err(AllocError)
+//!     }
+//! #   fn allocate_zeroed(&self, _: Layout) -> Result<NonNull<[u8]>, AllocError> { Err(AllocError) }
+//! #   fn deallocate(&self, _: NonNull<u8>, _: Layout) {}
+//! #   fn grow(&self, _: NonNull<u8>, _: Layout, _: Layout) -> Result<NonNull<[u8]>, AllocError> { Err(AllocError) }
+//! #   fn grow_zeroed(&self, _: NonNull<u8>, _: Layout, _: Layout) -> Result<NonNull<[u8]>, AllocError> { Err(AllocError) }
+//! #   fn shrink(&self, _: NonNull<u8>, _: Layout, _: Layout) -> Result<NonNull<[u8]>, AllocError> { Err(AllocError) }
+//!     // and so on
+//! }
+//! impl_allocator_02!([] Nothing);
+//! # fn main() {}
+//! ```
+//!
+//! Nor does it take tokens that would end its impl and begin another one:
+//!
+//! ```compile_fail
+//! # use allotrope_core::api::impl_allocator_02;
+//! struct Local(*const u8);
+//! impl_allocator_02!([> Send for Local {} #[cfg(any())] impl <] Local);
+//! # fn main() {}
+//! ```

@@ -169,6 +169,7 @@ impl<S: Source, P: Policy, H: Hook> HeapRc<S, P, H> {
 }
 
 // SAFETY: blocks are the heap's, which lives as long as any handle; a clone is the same heap.
+unsafe impl<S: Source, P: Policy, H: Hook> allotrope_core::api::Sound for HeapRc<S, P, H> {}
 impl_allocator!([S: Source, P: Policy, H: Hook] HeapRc<S, P, H>);
 
 // SAFETY: blocks lie in regions of the source.

@@ -362,6 +362,7 @@ impl<S: Source, P: Policy, H: Hook> LocalHeap<S, P, H> {
 
 // SAFETY: blocks are the engine's; they stay where they are until they are freed, or the heap is
 // dropped or borrowed mutably, wherever it is moved.
+unsafe impl<S: Source, P: Policy, H: Hook> allotrope_core::api::Sound for LocalHeap<S, P, H> {}
 impl_allocator!([S: Source, P: Policy, H: Hook] LocalHeap<S, P, H>);
 
 // SAFETY: blocks lie in regions of the source.

@@ -150,6 +150,7 @@ impl<'h, S: Source, P: Policy, H: Hook> View<'h, S, P, H> {
 }
 
 // SAFETY: blocks are the heap's, which is borrowed for as long as there is a view of it.
+unsafe impl<'h, S: Source, P: Policy, H: Hook> allotrope_core::api::Sound for View<'h, S, P, H> {}
 impl_allocator!(['h, S: Source, P: Policy, H: Hook] View<'h, S, P, H>);
 
 // SAFETY: blocks lie in regions of the source.

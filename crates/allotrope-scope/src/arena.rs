@@ -331,6 +331,7 @@ impl<S: Source> fmt::Debug for Arena<S> {
 
 // SAFETY: blocks lie in chunks, which do not move with the arena. They are handed out once until
 // they are freed, or everything is by calls that borrow the arena mutably.
+unsafe impl<S: Source> allotrope_core::api::Sound for Arena<S> {}
 allotrope_core::impl_allocator!([S: Source] Arena<S>);
 
 // SAFETY: blocks lie in regions of the source.

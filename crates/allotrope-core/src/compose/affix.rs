@@ -250,6 +250,10 @@ impl<A: Allocator, Prefix: Copy, Suffix: Copy> Affix<A, Prefix, Suffix> {
 
 // SAFETY: blocks lie in the part's, apart from the affixes; those stay where they are until they
 // are freed or the part is dropped or borrowed mutably.
+unsafe impl<A: Allocator, Prefix: Copy, Suffix: Copy> crate::api::Sound
+    for Affix<A, Prefix, Suffix>
+{
+}
 impl_allocator!([A: Allocator, Prefix: Copy, Suffix: Copy] Affix<A, Prefix, Suffix>);
 
 // SAFETY: its blocks are parts of the part's blocks, which the part tells as well; it is not shared.

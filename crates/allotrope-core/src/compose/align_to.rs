@@ -128,6 +128,7 @@ impl<const N: usize, A: Allocator> AlignTo<N, A> {
 
 // SAFETY: blocks are the part's, which stay where they are until they are freed or the part is
 // dropped or borrowed mutably.
+unsafe impl<const N: usize, A: Allocator> crate::api::Sound for AlignTo<N, A> {}
 impl_allocator!([const N: usize, A: Allocator] AlignTo<N, A>);
 
 // SAFETY: its blocks are the part's, which is not shared.

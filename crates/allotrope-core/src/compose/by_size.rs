@@ -146,6 +146,10 @@ impl<const LIMIT: usize, Small: Allocator, Large: Allocator> BySize<LIMIT, Small
 
 // SAFETY: blocks are the parts', which stay where they are until they are freed or their part is
 // dropped or borrowed mutably; invariant 1 says that each is freed where it came from.
+unsafe impl<const LIMIT: usize, Small: Allocator, Large: Allocator> crate::api::Sound
+    for BySize<LIMIT, Small, Large>
+{
+}
 impl_allocator!([const LIMIT: usize, Small: Allocator, Large: Allocator] BySize<LIMIT, Small, Large>);
 
 // SAFETY: invariant 1 says whose the block is, which tells; neither part is shared.

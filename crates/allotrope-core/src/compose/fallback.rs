@@ -304,6 +304,10 @@ unsafe fn resize_or_move(
 
 // SAFETY: blocks are the parts', which stay where they are until they are freed or their part is
 // dropped or borrowed mutably; invariant 1 says that each is freed where it came from.
+unsafe impl<A: Allocator, B: Allocator, Asked: Ask<A, B>> crate::api::Sound
+    for Fallback<A, B, Asked>
+{
+}
 impl_allocator!([A: Allocator, B: Allocator, Asked: Ask<A, B>] Fallback<A, B, Asked>);
 
 // SAFETY: its blocks are the parts', and both tell their own; neither is shared.

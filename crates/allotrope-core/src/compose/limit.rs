@@ -171,6 +171,7 @@ impl<A: Allocator, B: Budget> Limit<A, B> {
 
 // SAFETY: blocks are the part's, which stay where they are until they are freed or the part is
 // dropped or borrowed mutably.
+unsafe impl<A: Allocator, B: Budget> crate::api::Sound for Limit<A, B> {}
 impl_allocator!([A: Allocator, B: Budget] Limit<A, B>);
 
 // SAFETY: its blocks are the part's, which is not shared.

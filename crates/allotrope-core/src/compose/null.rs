@@ -53,6 +53,7 @@ impl Null {
 }
 
 // SAFETY: it has no blocks.
+unsafe impl crate::api::Sound for Null {}
 impl_allocator!([] Null);
 
 // SAFETY: it has no blocks to tell from others.

@@ -281,6 +281,7 @@ impl fmt::Debug for Here {
 
 // SAFETY: a block stays until it is freed: its scope's memory is kept as long as a block is counted.
 // Every `Here` is the same allocator, for it cannot leave its thread.
+unsafe impl allotrope_core::api::Sound for Here {}
 allotrope_core::impl_allocator!([] Here);
 
 // SAFETY: blocks lie in arenas over pages.

@@ -78,6 +78,7 @@ impl<S: Source> fmt::Debug for LocalArena<'_, S> {
 
 // SAFETY: blocks are handed out once until they are freed, and stay as long as the arena, which is
 // borrowed for `'a`.
+unsafe impl<'a, S: Source> allotrope_core::api::Sound for LocalArena<'a, S> {}
 allotrope_core::impl_allocator!(['a, S: Source] LocalArena<'a, S>);
 
 // SAFETY: blocks lie in regions of the source.

@@ -246,6 +246,7 @@ impl<S: Source> fmt::Debug for SharedArena<S> {
 
 // SAFETY: blocks lie in chunks, which do not move with the arena. They are handed out once until
 // they are freed, or everything is by calls that borrow the arena mutably.
+unsafe impl<S: Source> allotrope_core::api::Sound for SharedArena<S> {}
 allotrope_core::impl_allocator!([S: Source] SharedArena<S>);
 
 // SAFETY: blocks lie in regions of the source.

@@ -390,6 +390,7 @@ unsafe impl<S: Source + Independent, P: Policy, H: Hook> Independent for Pool<S,
 
 // SAFETY: blocks stay where they are until they are freed, or the pool is dropped or borrowed
 // mutably, wherever it is moved.
+unsafe impl<S: Source, P: Policy, H: Hook> crate::api::Sound for Pool<S, P, H> {}
 impl_allocator!([S: Source, P: Policy, H: Hook] Pool<S, P, H>);
 
 // SAFETY: as above: a global allocator is never dropped, trimmed or reset.
