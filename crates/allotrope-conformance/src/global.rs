@@ -2,6 +2,7 @@
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::ptr::{self, NonNull};
+use std::sync::Arc;
 
 use allocator_api2::alloc::{AllocError, Allocator};
 
@@ -10,8 +11,29 @@ use allocator_api2::alloc::{AllocError, Allocator};
 /// `GlobalAlloc` has no returned length, so that a block's length is what was requested, and it
 /// forbids size 0, so that such blocks never reach it. A grow or shrink is a `realloc` where the
 /// alignment stays, else an `alloc`, a copy and a `dealloc`.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct AsAllocator<G>(pub G);
+///
+/// A `GlobalAlloc` is made for a static: its blocks may lie in the value itself, and a clone of it may
+/// be another allocator. So it has a place of its own, which all clones of this share.
+#[derive(Debug, Default)]
+pub struct AsAllocator<G>(Arc<G>);
+
+impl<G> AsAllocator<G> {
+    /// Calls `global`, from a place that it stays in.
+    pub fn new(global: G) -> Self {
+        Self(Arc::new(global))
+    }
+
+    /// The `GlobalAlloc` inside.
+    pub fn global(&self) -> &G {
+        &self.0
+    }
+}
+
+impl<G> Clone for AsAllocator<G> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
 
 impl<G: GlobalAlloc> AsAllocator<G> {
     /// # Safety
@@ -33,8 +55,8 @@ impl<G: GlobalAlloc> AsAllocator<G> {
     }
 }
 
-// SAFETY: the promises are those of the `GlobalAlloc` inside, call by call; blocks of size 0 are
-// never accessed.
+// SAFETY: the promises are those of the `GlobalAlloc` inside, call by call, which stays in its place
+// until the last clone is dropped; blocks of size 0 are never accessed.
 unsafe impl<G: GlobalAlloc> Allocator for AsAllocator<G> {
     fn allocate(&self, layout: Layout) -> Allocated {
         if layout.size() == 0 {

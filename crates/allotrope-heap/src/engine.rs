@@ -235,10 +235,13 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
             return Err(AllocError);
         }
         let Store { large, source, .. } = &mut self.store;
-        let block = if is_zeroed {
-            large.allocate_zeroed(source, layout)
-        } else {
-            large.allocate(source, layout)
+        // SAFETY: it is always this source.
+        let block = unsafe {
+            if is_zeroed {
+                large.allocate_zeroed(source, layout)
+            } else {
+                large.allocate(source, layout)
+            }
         };
         match block {
             // What the extent needs besides, for its alignment or to be remembered, counts as well.

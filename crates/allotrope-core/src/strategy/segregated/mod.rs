@@ -268,11 +268,14 @@ impl<S: Source, P: Policy, H: Hook> Segregated<S, P, H> {
             return Ok(dangling(layout));
         }
         let source = self.chunks.source();
-        let block = if is_zeroed {
-            self.large.allocate_zeroed(source, layout)?
-        } else {
-            self.large.allocate(source, layout)?
-        };
+        // SAFETY: it is always this source.
+        let block = unsafe {
+            if is_zeroed {
+                self.large.allocate_zeroed(source, layout)
+            } else {
+                self.large.allocate(source, layout)
+            }
+        }?;
         let (address, extent) = (block.addr().get(), block.len());
         self.log.push(|| Event::internal(EventKind::Refill, address, extent));
         self.note(EventKind::Allocate, block.cast(), layout, extent);
