@@ -223,3 +223,37 @@
 //! impl_allocator_02!([> Send for Local {} #[cfg(any())] impl <] Local);
 //! # fn main() {}
 //! ```
+//!
+//! # Parts over memory that nobody has vouched for
+//!
+//! ```
+//! # use allotrope_core::parts::Edges;
+//! # use std::ptr::NonNull;
+//! let mut words = [0];
+//! // SAFETY: there are no granules that it could be asked for.
+//! let edges = unsafe { Edges::new(NonNull::from(&mut words).cast()) };
+//! assert_eq!(edges.valid(), 0);
+//! ```
+//! ```compile_fail,E0133
+//! # use allotrope_core::parts::Edges;
+//! # use std::ptr::NonNull;
+//! Edges::new(NonNull::dangling());
+//! ```
+//! ```compile_fail,E0133
+//! # use allotrope_core::parts::{Edges, Space, Table};
+//! # fn space<T: Table>(table: T, edges: Edges) {
+//! Space::new(table, edges);
+//! # }
+//! ```
+//! ```compile_fail,E0133
+//! # use allotrope_core::{OsPages, parts::Large};
+//! # use std::alloc::Layout;
+//! let large = Large::new();
+//! large.allocate(&OsPages::new(), Layout::new::<[u8; 5000]>());
+//! ```
+//! ```compile_fail,E0133
+//! # use allotrope_core::{OsPages, parts::Large};
+//! # use std::alloc::Layout;
+//! let large = Large::new();
+//! large.allocate_zeroed(&OsPages::new(), Layout::new::<[u8; 5000]>());
+//! ```
