@@ -105,3 +105,45 @@ type Allocated = Result<NonNull<[u8]>, AllocError>;
 fn slice(start: *mut u8, len: usize) -> Allocated {
     NonNull::new(start).map(|start| NonNull::slice_from_raw_parts(start, len)).ok_or(AllocError)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use allocator_api2::boxed::Box;
+    use std::cell::{Cell, UnsafeCell};
+
+    /// Hands out its own bytes, and knows how many blocks it has out.
+    #[derive(Default)]
+    struct Inline {
+        bytes: UnsafeCell<[u64; 8]>,
+        out: Cell<usize>,
+    }
+
+    // SAFETY: one block at a time, in bytes that stay where the value does.
+    unsafe impl GlobalAlloc for Inline {
+        unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+            if self.out.get() > 0 || layout.size() > 64 || layout.align() > 8 {
+                return ptr::null_mut();
+            }
+            self.out.set(1);
+            self.bytes.get().cast()
+        }
+
+        unsafe fn dealloc(&self, start: *mut u8, _: Layout) {
+            assert_eq!((start.cast(), self.out.get()), (self.bytes.get(), 1));
+            self.out.set(0);
+        }
+    }
+
+    #[test]
+    fn blocks_outlive_a_move_and_are_freed_by_a_clone() {
+        let boxed = Box::new_in([1_u64, 2, 3], AsAllocator::new(Inline::default()));
+        let moved = std::boxed::Box::new(boxed);
+        assert_eq!(**moved, [1, 2, 3]);
+        let (start, allocator) = Box::into_raw_with_allocator(*moved);
+        let clone = allocator.clone();
+        drop(allocator);
+        // SAFETY: the block is the allocator's, of which this is a clone.
+        drop(unsafe { Box::from_raw_in(start, clone) });
+    }
+}
