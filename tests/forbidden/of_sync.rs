@@ -95,7 +95,8 @@ fn a_side_table_without_memory_has_room_for_nothing() {
     if let Some((_, entry)) = table.take(1) {
         entry.vacate();
     }
-    assert!(table.is_empty() && table.len() == 0 && table.bytes_held() == 0);
+    assert!(table.is_empty());
+    assert_eq!((table.len(), table.bytes_held()), (0, 0));
     assert!(table.next_level_size() >= SideTable::<String>::least_level_size());
     table.drain(|_, _| unreachable!());
     assert_eq!(table.take_empty_level(), None);

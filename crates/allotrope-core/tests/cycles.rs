@@ -58,12 +58,11 @@ static FIXED_SIZE: Locked<FixedSize<64, Upstream<Any>>, Impatient> =
 static CLASSES: Locked<Segregated<Upstream<Any>>, Impatient> =
     Locked::with_lock(Segregated::new(Upstream::new(&CLASSES)));
 
+type Small = Locked<FixedSize<64, Buffer<'static>>, Impatient>;
+type Large = Locked<BestFit<Upstream<Any>>, Impatient>;
+
 /// The large part has its regions from the whole: they are large.
-static BY_SIZE: BySize<
-    64,
-    Locked<FixedSize<64, Buffer<'static>>, Impatient>,
-    Locked<BestFit<Upstream<Any>>, Impatient>,
-> = BySize::new(
+static BY_SIZE: BySize<64, Small, Large> = BySize::new(
     Locked::with_lock(FixedSize::new(Buffer::new(&mut []))),
     Locked::with_lock(BestFit::new(Upstream::new(&BY_SIZE))),
 );

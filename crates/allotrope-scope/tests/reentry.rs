@@ -34,7 +34,8 @@ impl Hook for CallsAbove {
         }
         DEPTH.set(depth + 1);
         // Now and then one that has a chunk of its own.
-        let len = event.address / 16 % 40 + if event.address / 16 % 5 == 0 { 3000 } else { 0 };
+        let len =
+            event.address / 16 % 40 + if (event.address / 16).is_multiple_of(5) { 3000 } else { 0 };
         if let Ok(put) = above.try_alloc_slice_fill_with(len, |index| len + index) {
             PUT.with_borrow_mut(|all| all.push(put));
         }
