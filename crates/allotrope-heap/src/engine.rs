@@ -15,7 +15,7 @@ use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
-use allotrope_core::parts::{Large, Log, SizeClass, dangling};
+use allotrope_core::parts::{Large, Log, SizeClass, ValidPolicy, dangling};
 use allotrope_core::{AllocError, Delivery, Event, EventKind, Hook, NoHook, Policy, Source};
 use allotrope_sync::facade::const_fn;
 
@@ -60,7 +60,7 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
     }
 
     const fn over(store: Store<S, P, H>) -> Self {
-        const { P::VALID };
+        const { ValidPolicy::<P>::CHECKED };
         let classes = [const { Class::new() }; SizeClass::COUNT];
         let (falls, is_draining) = (0, false);
         Self { classes, store, falls, is_draining, policy: PhantomData }
@@ -235,10 +235,13 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
             return Err(AllocError);
         }
         let Store { large, source, .. } = &mut self.store;
-        let block = if is_zeroed {
-            large.allocate_zeroed(source, layout)
-        } else {
-            large.allocate(source, layout)
+        // SAFETY: it is always this source.
+        let block = unsafe {
+            if is_zeroed {
+                large.allocate_zeroed(source, layout)
+            } else {
+                large.allocate(source, layout)
+            }
         };
         match block {
             // What the extent needs besides, for its alignment or to be remembered, counts as well.

@@ -132,8 +132,11 @@ impl Pages {
         let at = |offset: usize| unsafe { start.add(offset) };
         let entries = Entries::new(at(places.entries).cast());
         let is_zeroed = region.contents() == Contents::Zero;
+        // SAFETY: the space is extended as far as both tables are committed (`extend_tables`), and
+        // their places have room for the region's capacity.
+        let space = unsafe { Space::new(entries, Edges::new(at(places.edges).cast())) };
         let pages = Self {
-            space: Space::new(entries, Edges::new(at(places.edges).cast())),
+            space,
             entries,
             region,
             next: None,

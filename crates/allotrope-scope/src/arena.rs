@@ -4,7 +4,7 @@ use core::alloc::Layout;
 use core::fmt;
 use core::ptr::NonNull;
 
-use allotrope_core::{AllocError, Broken, Source};
+use allotrope_core::{AllocError, Broken, Independent, Source};
 
 use crate::chunk_use::{ChunkUse, chunk_uses};
 use crate::default_source::DefaultSource;
@@ -331,4 +331,8 @@ impl<S: Source> fmt::Debug for Arena<S> {
 
 // SAFETY: blocks lie in chunks, which do not move with the arena. They are handed out once until
 // they are freed, or everything is by calls that borrow the arena mutably.
+unsafe impl<S: Source> allotrope_core::api::Sound for Arena<S> {}
 allotrope_core::impl_allocator!([S: Source] Arena<S>);
+
+// SAFETY: blocks lie in regions of the source.
+unsafe impl<S: Source + Independent> Independent for Arena<S> {}

@@ -24,7 +24,7 @@ use core::fmt;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
-use allotrope_core::{AllocError, Source};
+use allotrope_core::{AllocError, Independent, Source};
 
 use crate::default_source::DefaultSource;
 use crate::drop_list::{self, Owner};
@@ -190,7 +190,11 @@ impl<S: Source> fmt::Debug for Scope<'_, '_, S> {
 
 // SAFETY: blocks are handed out once until they are freed, and stay until the guard of the scope
 // ends, which is borrowed for `'s`; inner scopes free only what came after they began.
+unsafe impl<'s, 'o, S: Source> allotrope_core::api::Sound for Scope<'s, 'o, S> {}
 allotrope_core::impl_allocator!(['s, 'o, S: Source] Scope<'s, 'o, S>);
+
+// SAFETY: blocks lie in regions of the source.
+unsafe impl<S: Source + Independent> Independent for Scope<'_, '_, S> {}
 
 /// A scope that ends when its guard is dropped.
 ///

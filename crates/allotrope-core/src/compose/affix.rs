@@ -20,9 +20,9 @@ use allocator_api2::alloc::Allocator;
 use super::composed;
 use super::owns::Owns;
 use super::part::{self, Change, Fill};
-use crate::AllocError;
 use crate::api::impl_allocator;
 use crate::layout::affix::Affixed;
+use crate::{AllocError, Independent};
 
 /// Allocates from `A`, with room for a `Prefix` before and a `Suffix` behind each block.
 ///
@@ -250,6 +250,10 @@ impl<A: Allocator, Prefix: Copy, Suffix: Copy> Affix<A, Prefix, Suffix> {
 
 // SAFETY: blocks lie in the part's, apart from the affixes; those stay where they are until they
 // are freed or the part is dropped or borrowed mutably.
+unsafe impl<A: Allocator, Prefix: Copy, Suffix: Copy> crate::api::Sound
+    for Affix<A, Prefix, Suffix>
+{
+}
 impl_allocator!([A: Allocator, Prefix: Copy, Suffix: Copy] Affix<A, Prefix, Suffix>);
 
 // SAFETY: its blocks are parts of the part's blocks, which the part tells as well; it is not shared.
@@ -260,3 +264,6 @@ unsafe impl<A: Owns, Prefix: Copy, Suffix: Copy> Owns for Affix<A, Prefix, Suffi
         self.allocator.owns(start, layout)
     }
 }
+
+// SAFETY: blocks lie in the part's.
+unsafe impl<A: Independent, Prefix: Copy, Suffix: Copy> Independent for Affix<A, Prefix, Suffix> {}

@@ -15,8 +15,8 @@ use super::budget::{Budget, LocalBudget};
 use super::composed;
 use super::owns::Owns;
 use super::part::{self, Change, Fill};
-use crate::AllocError;
 use crate::api::impl_allocator;
+use crate::{AllocError, Independent};
 
 /// Allocates from `A` as long as no more than a budget is in use.
 ///
@@ -171,6 +171,7 @@ impl<A: Allocator, B: Budget> Limit<A, B> {
 
 // SAFETY: blocks are the part's, which stay where they are until they are freed or the part is
 // dropped or borrowed mutably.
+unsafe impl<A: Allocator, B: Budget> crate::api::Sound for Limit<A, B> {}
 impl_allocator!([A: Allocator, B: Budget] Limit<A, B>);
 
 // SAFETY: its blocks are the part's, which is not shared.
@@ -180,3 +181,6 @@ unsafe impl<A: Owns, B> Owns for Limit<A, B> {
         self.allocator.owns(start, layout)
     }
 }
+
+// SAFETY: blocks are the part's; a budget has none.
+unsafe impl<A: Independent, B> Independent for Limit<A, B> {}

@@ -98,6 +98,7 @@ impl<S: Source, P: Policy, H: Hook, R: RawMutex> Locked<Segregated<S, P, H>, R> 
 }
 
 // SAFETY: as for `Local`, and the lock lets one thread at a time at the strategy.
+unsafe impl<S: Strategy, R: RawMutex> crate::api::Sound for Locked<S, R> {}
 impl_allocator!([S: Strategy, R: RawMutex] Locked<S, R>);
 
 // SAFETY: the strategy's guarantees are those that a global allocator owes.

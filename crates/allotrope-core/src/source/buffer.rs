@@ -73,7 +73,8 @@ impl<'a> Buffer<'a> {
         /// # Safety
         ///
         /// The bytes are valid for reads and writes, and accessed by nobody else, for all of
-        /// `'a`. They need not be initialized, and `size` is at most `isize::MAX`.
+        /// `'a`; nor do they lie in a block of an allocator that is an [`Owns`](crate::Owns). They need not be
+        /// initialized, and `size` is at most `isize::MAX`.
         pub unsafe fn from_raw_parts(start: NonNull<u8>, size: usize) -> Self {
             let bytes = Bytes(NonNull::slice_from_raw_parts(start, size), PhantomData);
             Self { bytes, lent: AtomicBool::new(false) }

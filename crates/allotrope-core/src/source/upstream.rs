@@ -7,9 +7,9 @@ use core::ptr::NonNull;
 use allocator_api2::alloc::Allocator;
 
 use super::{Contents, Movement, Region, Source};
-use crate::AllocError;
 use crate::hook::AbortOnUnwind;
 use crate::layout::granule::GRANULE_SIZE;
+use crate::{AllocError, Independent};
 
 /// Another allocator as a [`Source`]: its blocks are the regions.
 ///
@@ -135,6 +135,9 @@ unsafe impl<A: Allocator> Source for Upstream<A> {
         }
     }
 }
+
+// SAFETY: regions are blocks of `allocator`.
+unsafe impl<A: Independent> Independent for Upstream<A> {}
 
 #[cfg(test)]
 mod tests {

@@ -91,12 +91,18 @@ impl Large {
     /// # Errors
     ///
     /// [`AllocError`] when the source lends no such region, or none for the table.
-    pub fn allocate<S: Source>(
+    ///
+    /// # Safety
+    ///
+    /// All methods of this value are called with the same `source`, which lends the memory of the
+    /// table, too.
+    pub unsafe fn allocate<S: Source>(
         &self,
         source: &S,
         layout: Layout,
     ) -> Result<NonNull<[u8]>, AllocError> {
-        self.place(source, layout).map(|(block, _)| block)
+        // SAFETY: as the caller promises.
+        unsafe { self.place(source, layout) }.map(|(block, _)| block)
     }
 
     /// Like [`allocate`](Self::allocate), and all bytes are zero.
@@ -104,12 +110,17 @@ impl Large {
     /// # Errors
     ///
     /// As for [`allocate`](Self::allocate).
-    pub fn allocate_zeroed<S: Source>(
+    ///
+    /// # Safety
+    ///
+    /// As for [`allocate`](Self::allocate).
+    pub unsafe fn allocate_zeroed<S: Source>(
         &self,
         source: &S,
         layout: Layout,
     ) -> Result<NonNull<[u8]>, AllocError> {
-        let (block, contents) = self.place(source, layout)?;
+        // SAFETY: as the caller promises.
+        let (block, contents) = unsafe { self.place(source, layout) }?;
         if contents != Contents::Zero {
             // SAFETY: the block is new, and valid for writes of its whole length.
             unsafe { block.cast::<u8>().write_bytes(0, block.len()) };
@@ -118,7 +129,11 @@ impl Large {
     }
 
     /// A new block, and what it reads as.
-    fn place<S: Source>(
+    ///
+    /// # Safety
+    ///
+    /// As for [`allocate`](Self::allocate).
+    unsafe fn place<S: Source>(
         &self,
         source: &S,
         layout: Layout,
@@ -138,7 +153,8 @@ impl Large {
         let held = region.committed().max(before + extent);
         let record = Record { region, extent, held, tail };
         let refused = match committed {
-            Ok(()) => self.remember(source, start, record).err(),
+            // SAFETY: as the caller promises.
+            Ok(()) => unsafe { self.remember(source, start, record) }.err(),
             Err(AllocError) => Some(record),
         };
         if let Some(record) = refused {
@@ -303,7 +319,8 @@ impl Large {
         new: Layout,
         kept: usize,
     ) -> Result<(NonNull<[u8]>, Contents), AllocError> {
-        let (block, contents) = self.place(source, new)?;
+        // SAFETY: as the caller promises.
+        let (block, contents) = unsafe { self.place(source, new) }?;
         // SAFETY: both blocks are in use, so they do not overlap, and have `kept` bytes (caller).
         unsafe { block.cast::<u8>().copy_from_nonoverlapping(start, kept) };
         // SAFETY: as the caller promises.
@@ -312,7 +329,11 @@ impl Large {
     }
 
     /// Puts a record into the table, with more memory for the table if there is no room.
-    fn remember<S: Source>(
+    ///
+    /// # Safety
+    ///
+    /// As for [`allocate`](Self::allocate).
+    unsafe fn remember<S: Source>(
         &self,
         source: &S,
         start: NonNull<u8>,
@@ -324,15 +345,20 @@ impl Large {
                 Ok(()) => return Ok(()),
                 Err(record) => record,
             };
-            if self.add_level(source).is_err() {
+            // SAFETY: as the caller promises.
+            if unsafe { self.add_level(source) }.is_err() {
                 return Err(record);
             }
         }
     }
 
     /// Gets more memory for the table.
+    ///
+    /// # Safety
+    ///
+    /// As for [`allocate`](Self::allocate).
     #[cold]
-    fn add_level<S: Source>(&self, source: &S) -> Result<(), AllocError> {
+    unsafe fn add_level<S: Source>(&self, source: &S) -> Result<(), AllocError> {
         const LEAST: usize = SideTable::<Record>::least_level_size();
         let size = self.records.next_level_size();
         let region = source.reserve(LEAST, size)?;
@@ -346,7 +372,8 @@ impl Large {
         let memory = NonNull::slice_from_raw_parts(region.start(), size);
         let held = region.committed().max(size);
         let origin = Record { region, extent: 0, held, tail: Contents::Unknown };
-        // SAFETY: the memory is the table's alone until `trim` takes the level away.
+        // SAFETY: the memory is the table's alone until `trim` takes the level away, and gives it back
+        // to the same source (caller).
         let added = unsafe { self.records.add_level(memory, origin) };
         debug_assert!(added.is_ok(), "a region that is shorter than was asked for");
         self.bytes_held.fetch_add(held, Ordering::Relaxed);
@@ -612,7 +639,8 @@ mod tests {
             fail(random(&mut state).is_multiple_of(4).then(|| random(&mut state) % 3));
             let (key, layout) = (random(&mut state) % 24, random_layout(&mut state));
             let mark = 1 + (step % 255) as u8;
-            // SAFETY: blocks are in use while they are in the shadow, with the layouts there.
+            // SAFETY: blocks are in use while they are in the shadow, with the layouts there; it is
+            // always this source.
             let block = unsafe {
                 match (shadow.remove(&key), random(&mut state) % 3) {
                     (None, 0) => large.allocate_zeroed(source, layout).inspect(|&block| {
@@ -685,7 +713,9 @@ mod tests {
     fn shrinking_in_place_gives_the_rest_back() {
         let (source, mut large) = (OsPages::new(), Large::new());
         let layout = |size| Layout::from_size_align(size, 64).unwrap();
-        let start = large.allocate(&source, layout(1 << 20)).unwrap().cast::<u8>();
+        // SAFETY: it is always this source.
+        let block = unsafe { large.allocate(&source, layout(1 << 20)) };
+        let start = block.unwrap().cast::<u8>();
         let held = large.bytes_held();
         // SAFETY: the block is in use with these layouts, and all of it is written.
         unsafe {
@@ -708,7 +738,9 @@ mod tests {
         let layout = |size| Layout::from_size_align(size, 1 << 26).unwrap();
         // First the largest, so that the region has room for all of them.
         let sizes = [3 << 20, 4096, 1 << 20, 8192, 1 << 21, 1 << 21, 5000, 3 << 20];
-        let start = large.allocate(&source, layout(sizes[0])).unwrap().cast::<u8>();
+        // SAFETY: it is always this source.
+        let block = unsafe { large.allocate(&source, layout(sizes[0])) };
+        let start = block.unwrap().cast::<u8>();
         let table = large.bytes_held() - sizes[0];
         assert!(table < 1 << 16, "{table}");
         for (old, new) in sizes.into_iter().zip(sizes.into_iter().skip(1)) {
@@ -736,7 +768,8 @@ mod tests {
         let (source, mut large) = (Upstream::new(Global), Large::new());
         let layout = Layout::from_size_align(4096, 8).unwrap();
         let blocks: Vec<_> =
-            (0..1000).map(|_| large.allocate(&source, layout).unwrap().cast::<u8>()).collect();
+            // SAFETY: it is always this source.
+            (0..1000).map(|_| unsafe { large.allocate(&source, layout) }.unwrap().cast::<u8>()).collect();
         assert!(large.bytes_held() < 1000 * 4096 * 5 / 4);
         for block in blocks {
             // SAFETY: allocated above.
@@ -753,7 +786,8 @@ mod tests {
         let (source, large) = (Buffer::new(&mut bytes), Large::new());
         let layout = Layout::new::<[u8; 9000]>();
         for _ in 0..2 {
-            assert_eq!(large.allocate(&source, layout), Err(AllocError));
+            // SAFETY: it is always this source.
+            assert_eq!(unsafe { large.allocate(&source, layout) }, Err(AllocError));
         }
         assert_eq!(large.bytes_held(), 0);
         let region = source.reserve(1, 1).unwrap();

@@ -73,29 +73,42 @@ macro_rules! subjects {
     )*};
 }
 
+/// A fallback whose second part may have its memory from the suite's upstream.
+fn then<A: Owns, B>(first: A, second: B) -> Fallback<A, B> {
+    // SAFETY: the upstream lends what it has from the global allocator, and has nothing from its
+    // buffers; none of the parts knows the fallback.
+    unsafe { Fallback::new_unchecked(first, second) }
+}
+
+/// A fallback whose first part may have its memory from the suite's upstream.
+fn with_reserve<A, B: Owns>(first: A, second: B) -> Fallback<A, B, AskSecond> {
+    // SAFETY: as for `then`.
+    unsafe { Fallback::asking_second_unchecked(first, second) }
+}
+
 subjects! {
     BufferThenUpstream: Fallback<InBuffer<'u>, TestUpstream> =
-        |upstream| Fallback::new(in_buffer(upstream, 8192), upstream.clone());
+        |upstream| then(in_buffer(upstream, 8192), upstream.clone());
     PoolThenBestFit: Fallback<PoolInBuffer<'u>, Best> =
-        |upstream| Fallback::new(pool_in_buffer(upstream, 2048), best(upstream));
+        |upstream| then(pool_in_buffer(upstream, 2048), best(upstream));
     ThreeBuffers: Fallback<Fallback<InBuffer<'u>, PoolInBuffer<'u>>, InBuffer<'u>> =
         |upstream| Fallback::new(
             Fallback::new(in_buffer(upstream, 1024), pool_in_buffer(upstream, 4096)),
             in_buffer(upstream, 32 * 1024),
         );
     LockedThenUpstream: Fallback<Locked<Segregated<Buffer<'u>>>, TestUpstream> =
-        |upstream| Fallback::new(
+        |upstream| then(
             Locked::new(Segregated::new(Buffer::new(upstream.buffer(16 * 1024)))),
             upstream.clone(),
         );
     ThreeSizes: BySize<64, Fallback<PoolInBuffer<'u>, Best>, BySize<1000, Best, TestUpstream>> =
         |upstream| BySize::new(
-            Fallback::new(pool_in_buffer(upstream, 4096), best(upstream)),
+            then(pool_in_buffer(upstream, 4096), best(upstream)),
             BySize::new(best(upstream), upstream.clone()),
         );
     LimitedNest: Limit<Fallback<InBuffer<'u>, BySize<64, Pool, Limit<TestUpstream>>>> =
         |upstream| Limit::new(
-            Fallback::new(
+            then(
                 in_buffer(upstream, 2048),
                 BySize::new(pool(upstream), Limit::new(upstream.clone(), 100_000)),
             ),
@@ -105,33 +118,33 @@ subjects! {
         |upstream| {
             let first = Affix::new(in_buffer(upstream, 4096), 7_u64, ());
             let second = BySize::new(pool(upstream), best(upstream));
-            Affix::new(Fallback::new(first, second), 1, 2)
+            Affix::new(then(first, second), 1, 2)
         };
     PoolThenUpstream: Fallback<allotrope_core::Pool<Buffer<'u>>, TestUpstream> =
-        |upstream| Fallback::new(
+        |upstream| then(
             allotrope_core::Pool::new(Buffer::new(upstream.buffer(16 * 1024))),
             upstream.clone(),
         );
     UpstreamThenReserve: Fallback<Limit<TestUpstream>, InBuffer<'u>, AskSecond> =
-        |upstream| Fallback::asking_second(
+        |upstream| with_reserve(
             Limit::new(upstream.clone(), 5000),
             in_buffer(upstream, 8192),
         );
     BufferHeapReserve: Fallback<PoolInBuffer<'u>, Fallback<Limit<Best>, InBuffer<'u>, AskSecond>> =
-        |upstream| Fallback::new(
+        |upstream| then(
             pool_in_buffer(upstream, 1024),
-            Fallback::asking_second(
+            with_reserve(
                 Limit::new(best(upstream), 4000),
                 in_buffer(upstream, 16 * 1024),
             ),
         );
     ReserveFirst: Fallback<Fallback<PoolInBuffer<'u>, InBuffer<'u>, AskSecond>, TestUpstream> =
-        |upstream| Fallback::new(
+        |upstream| then(
             Fallback::asking_second(pool_in_buffer(upstream, 1024), in_buffer(upstream, 2048)),
             upstream.clone(),
         );
     LimitFirst: Fallback<Limit<InBuffer<'u>>, TestUpstream> =
-        |upstream| Fallback::new(Limit::new(in_buffer(upstream, 8192), 3000), upstream.clone());
+        |upstream| then(Limit::new(in_buffer(upstream, 8192), 3000), upstream.clone());
 }
 
 #[test]
@@ -442,7 +455,7 @@ fn null_refuses_all_but_nothing() {
 #[test]
 fn sizes_of_zero_reach_no_part() {
     let empty = Local::new(BestFit::new(Buffer::new(&mut [])));
-    sizes_of_zero_touch_nothing(&Fallback::new(empty, Untouchable));
+    sizes_of_zero_touch_nothing(&then(empty, Untouchable));
     sizes_of_zero_touch_nothing(&BySize::<8, _, _>::new(Untouchable, Untouchable));
     sizes_of_zero_touch_nothing(&Limit::new(Untouchable, 0));
     sizes_of_zero_touch_nothing(&Affix::new(Untouchable, 1_u8, 1_u8));

@@ -16,7 +16,7 @@ use core::fmt;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
-use allotrope_core::AllocError;
+use allotrope_core::{AllocError, Independent};
 
 use super::state::{self, Block, State};
 use crate::blocks::{block, clear};
@@ -281,4 +281,8 @@ impl fmt::Debug for Here {
 
 // SAFETY: a block stays until it is freed: its scope's memory is kept as long as a block is counted.
 // Every `Here` is the same allocator, for it cannot leave its thread.
+unsafe impl allotrope_core::api::Sound for Here {}
 allotrope_core::impl_allocator!([] Here);
+
+// SAFETY: blocks lie in arenas over pages.
+unsafe impl Independent for Here {}

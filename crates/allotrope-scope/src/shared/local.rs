@@ -4,7 +4,7 @@ use core::alloc::Layout;
 use core::fmt;
 use core::ptr::NonNull;
 
-use allotrope_core::{AllocError, Source};
+use allotrope_core::{AllocError, Independent, Source};
 
 use super::lane::Lane;
 use super::stock::Stock;
@@ -78,4 +78,8 @@ impl<S: Source> fmt::Debug for LocalArena<'_, S> {
 
 // SAFETY: blocks are handed out once until they are freed, and stay as long as the arena, which is
 // borrowed for `'a`.
+unsafe impl<'a, S: Source> allotrope_core::api::Sound for LocalArena<'a, S> {}
 allotrope_core::impl_allocator!(['a, S: Source] LocalArena<'a, S>);
+
+// SAFETY: blocks lie in regions of the source.
+unsafe impl<S: Source + Independent> Independent for LocalArena<'_, S> {}

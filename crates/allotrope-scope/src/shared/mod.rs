@@ -19,7 +19,7 @@ use core::alloc::Layout;
 use core::fmt;
 use core::ptr::NonNull;
 
-use allotrope_core::{AllocError, Source};
+use allotrope_core::{AllocError, Independent, Source};
 use allotrope_sync::facade::const_fn;
 
 use crate::default_source::DefaultSource;
@@ -246,4 +246,8 @@ impl<S: Source> fmt::Debug for SharedArena<S> {
 
 // SAFETY: blocks lie in chunks, which do not move with the arena. They are handed out once until
 // they are freed, or everything is by calls that borrow the arena mutably.
+unsafe impl<S: Source> allotrope_core::api::Sound for SharedArena<S> {}
 allotrope_core::impl_allocator!([S: Source] SharedArena<S>);
+
+// SAFETY: blocks lie in regions of the source.
+unsafe impl<S: Source + Independent> Independent for SharedArena<S> {}

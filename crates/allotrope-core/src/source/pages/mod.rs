@@ -17,8 +17,8 @@ use allotrope_sync::Kept;
 use allotrope_sync::facade::process_wide;
 
 use super::{Contents, Movement, Region, Source};
-use crate::AllocError;
 use crate::poison::reserve_size;
+use crate::{AllocError, Independent};
 
 /// What a platform provides: address space in whole pages, and memory behind it.
 ///
@@ -176,6 +176,9 @@ fn of_whole_pages(
     let contents = take_away(start, size);
     if size == whole { contents } else { Contents::Unknown }
 }
+
+// SAFETY: regions are the operating system's memory.
+unsafe impl Independent for OsPages {}
 
 // SAFETY: regions are ranges of address space that `Native` gives to nobody else until they are
 // released; committed pages are readable and writable.

@@ -53,8 +53,10 @@ impl Area {
     /// An area without a region: it has no granules.
     pub(super) const fn empty() -> Self {
         let nowhere = InBlock::new(NonNull::<u128>::dangling().cast());
+        // SAFETY: the space is never extended, so that no bit is ever asked for.
+        let space = unsafe { Space::new(nowhere, Edges::new(NonNull::dangling())) };
         Self {
-            space: Space::new(nowhere, Edges::new(NonNull::dangling())),
+            space,
             region: None,
             geometry: Geometry { header: 0, edges: 0, granules: 0, capacity: 0 },
             is_zero: false,
@@ -95,8 +97,11 @@ impl Area {
         // SAFETY: both offsets lie in the region.
         let (edges, granules) =
             unsafe { (start.add(geometry.edges), start.add(geometry.granules)) };
+        // SAFETY: the space is extended as far as bitmap and granules are committed, and no further
+        // than the region has room for.
+        let space = unsafe { Space::new(InBlock::new(granules), Edges::new(edges.cast())) };
         Ok(Self {
-            space: Space::new(InBlock::new(granules), Edges::new(edges.cast())),
+            space,
             region: None,
             geometry,
             is_zero: region.contents() == Contents::Zero,

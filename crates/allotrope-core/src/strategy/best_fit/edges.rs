@@ -43,9 +43,14 @@ pub struct Edges {
 }
 
 impl Edges {
-    /// The bitmap at `words`, which has room for a bit for every granule that is ever asked about
-    /// and one more; of no granules yet.
-    pub const fn new(words: NonNull<u64>) -> Self {
+    /// The bitmap at `words`, of no granules yet.
+    ///
+    /// # Safety
+    ///
+    /// Nothing but [`valid`](Self::valid) is called before [`extend`](Self::extend) was. From then on,
+    /// until this value or a copy of it is used for the last time, the words have a bit for every
+    /// granule and one more, and are valid for reads and writes of those.
+    pub const unsafe fn new(words: NonNull<u64>) -> Self {
         Self { words, valid: 0, wiped: 0, due: 0, last: 0 }
     }
 

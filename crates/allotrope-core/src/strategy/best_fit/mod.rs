@@ -53,7 +53,7 @@ use super::{Broken, Strategy, dangling};
 use crate::AllocError;
 use crate::hook::{Delivery, Event, EventKind, Hook, Log, NoHook};
 use crate::layout::granule::{GRANULE_SIZE, bytes_of, extent, granules_for, granules_of};
-use crate::policy::{DefaultPolicy, Policy};
+use crate::policy::{DefaultPolicy, Policy, ValidPolicy};
 use crate::source::{Source, release_clean};
 
 /// Variable sizes from one region or a few, packed tightly: the smallest free block that is large
@@ -118,7 +118,7 @@ impl<S: Source> BestFit<S> {
 impl<S: Source, P: Policy> BestFit<S, P> {
     /// Best fit over the regions of `source`, by the figures of a policy that the type names.
     pub const fn with_policy(source: S) -> Self {
-        const { P::VALID };
+        const { ValidPolicy::<P>::CHECKED };
         Self { areas: Areas::new(), source, log: Log::silent(), policy: PhantomData }
     }
 }
@@ -126,7 +126,7 @@ impl<S: Source, P: Policy> BestFit<S, P> {
 impl<S: Source, P: Policy, H: Hook> BestFit<S, P, H> {
     /// Best fit over the regions of `source`, that tells `hook` what happens.
     pub fn with_hook(source: S, hook: H) -> Self {
-        const { P::VALID };
+        const { ValidPolicy::<P>::CHECKED };
         Self { areas: Areas::new(), source, log: Log::new(hook), policy: PhantomData }
     }
 

@@ -87,8 +87,10 @@ impl Pages {
         let region = OsPages::new().reserve(size, size).unwrap();
         let mut bitmap = vec![u64::MAX; edges_size(pages) / 8];
         let words = NonNull::new(bitmap.as_mut_ptr()).unwrap();
-        let mut space = Space::new(SideTable(vec![[7; 4]; pages as usize]), Edges::new(words));
-        // SAFETY: table and bitmap are as long, and the pages nobody else's.
+        let table = SideTable(vec![[7; 4]; pages as usize]);
+        // SAFETY: table and bitmap have as many entries, and go with the space.
+        let mut space = unsafe { Space::new(table, Edges::new(words)) };
+        // SAFETY: as above, and the pages are nobody else's.
         unsafe { space.extend(pages) };
         Self { space, region, _bitmap: bitmap }
     }

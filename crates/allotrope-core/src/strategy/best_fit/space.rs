@@ -84,7 +84,13 @@ impl<T: Table> Space<T> {
     /// A space of no granules yet. It becomes one of some by [`extend`](Self::extend).
     ///
     /// Nothing is touched until then, so `table` and `edges` may dangle.
-    pub const fn new(table: T, edges: Edges) -> Self {
+    ///
+    /// # Safety
+    ///
+    /// Nobody walks the free blocks of a space that was never extended. Sizes that are asked for are
+    /// above 0 and in the range of [`granule`](crate::layout::granule), alignments powers of two in it.
+    /// Table and edges stay valid, and nobody else's, for as long as the space is used.
+    pub const unsafe fn new(table: T, edges: Edges) -> Self {
         const { assert!(T::SHORTEST_TAIL > FIRST_STEPPED, "a tail as short as what is parked") };
         let (parked, lists) = (Parked::new(), Lists::new());
         Self { table, edges, granules: 0, tail: NONE, shortest_tail: 0, parked, lists }

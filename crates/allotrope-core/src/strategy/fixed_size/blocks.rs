@@ -8,6 +8,7 @@ use core::ptr::NonNull;
 
 use crate::hook::{Delivery, Event, EventKind, Hook, Log, NoHook, Record};
 use crate::layout::uniform::{blocks_per_chunk, chunk_size};
+use crate::policy::ValidPolicy;
 use crate::slab::{self, Geometry, Slabs};
 use crate::source::Source;
 use crate::source::chunks::{Chunks, HEAD_SIZE, Wish};
@@ -100,7 +101,7 @@ impl<B: Shape, S: Source, P: Policy, H: Hook> Blocks<B, S, P, H> {
 
     const fn with_log(source: S, log: Log<H>) -> Self {
         // What contradicts itself does not compile, whether or not a block is ever taken.
-        const { (P::VALID, Self::WISH).0 };
+        const { (ValidPolicy::<P>::CHECKED, Self::WISH).0 };
         Self { slabs: Slabs::new(Shaped(PhantomData)), chunks: Chunks::new(source), log }
     }
 

@@ -51,7 +51,8 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
     #[inline(never)]
     pub(super) fn take_large(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
         self.regions.come_first();
-        let block = self.large.allocate(self.regions.source(), layout)?;
+        // SAFETY: it is always this source.
+        let block = unsafe { self.large.allocate(self.regions.source(), layout) }?;
         Ok(self.note_large(block, layout))
     }
 
@@ -59,7 +60,8 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
     #[inline(never)]
     pub(super) fn take_large_zeroed(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
         self.regions.come_first();
-        let block = self.large.allocate_zeroed(self.regions.source(), layout)?;
+        // SAFETY: as above.
+        let block = unsafe { self.large.allocate_zeroed(self.regions.source(), layout) }?;
         Ok(self.note_large(block, layout))
     }
 

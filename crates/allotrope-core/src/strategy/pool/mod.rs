@@ -45,10 +45,11 @@ use regions::Regions;
 use crate::api::{impl_allocator, impl_global_alloc};
 use crate::hook::{Hook, NoHook, Record};
 use crate::layout::powers::{CLASSES, block_size, class_of};
+use crate::policy::ValidPolicy;
 use crate::strategy::large::Large;
 use crate::strategy::shared::shared_strategy_methods;
 use crate::strategy::{Broken, SharedStrategy, dangling};
-use crate::{AllocError, DefaultPolicy, Policy, Source};
+use crate::{AllocError, DefaultPolicy, Independent, Policy, Source};
 
 /// How many shards there are; threads beyond it share.
 const SHARDS: usize = 16;
@@ -188,7 +189,7 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
     const_fn! {
         /// Blocks in the regions of `source`, that tell `hook` what happens.
         pub fn with_hook(source: S, hook: H) -> Self {
-            const { P::VALID };
+            const { ValidPolicy::<P>::CHECKED };
             Self {
                 shards: array_of!(Shard::new()),
                 classes: array_of!(Class::new()),
@@ -384,8 +385,12 @@ impl<S: Source, P: Policy, H: Hook> Drop for Pool<S, P, H> {
     }
 }
 
+// SAFETY: blocks lie in regions of the source.
+unsafe impl<S: Source + Independent, P: Policy, H: Hook> Independent for Pool<S, P, H> {}
+
 // SAFETY: blocks stay where they are until they are freed, or the pool is dropped or borrowed
 // mutably, wherever it is moved.
+unsafe impl<S: Source, P: Policy, H: Hook> crate::api::Sound for Pool<S, P, H> {}
 impl_allocator!([S: Source, P: Policy, H: Hook] Pool<S, P, H>);
 
 // SAFETY: as above: a global allocator is never dropped, trimmed or reset.

@@ -82,7 +82,8 @@ const HEAD_SIZE: usize = size_of::<RegionHead>() + align_of::<RegionHead>();
 /// Links of chunks that wait, or are spare.
 pub(super) struct Waiting<'p, S: Source, P>(pub(super) &'p Regions<S, P>);
 
-impl<S: Source, P: Policy> Links for Waiting<'_, S, P> {
+// SAFETY: a link lies in the head of its chunk, and is the stacks' and lists' alone.
+unsafe impl<S: Source, P: Policy> Links for Waiting<'_, S, P> {
     fn link(&self, id: u32) -> &AtomicU32 {
         self.0.chunk(id).links().0
     }
@@ -91,7 +92,8 @@ impl<S: Source, P: Policy> Links for Waiting<'_, S, P> {
 /// Links of the chunks of a class.
 pub(super) struct Older<'p, S: Source, P>(pub(super) &'p Regions<S, P>);
 
-impl<S: Source, P: Policy> Links for Older<'_, S, P> {
+// SAFETY: as for `Waiting`; it is the other link.
+unsafe impl<S: Source, P: Policy> Links for Older<'_, S, P> {
     fn link(&self, id: u32) -> &AtomicU32 {
         self.0.chunk(id).links().1
     }

@@ -37,7 +37,7 @@ use super::{Broken, Strategy, dangling};
 use crate::AllocError;
 use crate::hook::{Delivery, Event, EventKind, Hook, Log, NoHook};
 use crate::layout::size_class::SizeClass;
-use crate::policy::{DefaultPolicy, Policy};
+use crate::policy::{DefaultPolicy, Policy, ValidPolicy};
 use crate::slab::{Geometry, Slabs};
 use crate::source::Source;
 use crate::source::chunks::Chunks;
@@ -152,7 +152,7 @@ impl<S: Source, P: Policy, H: Hook> Segregated<S, P, H> {
     const_fn! {
         fn with_log(source: S, log: Log<H>) -> Self {
             const {
-                let _: () = P::VALID;
+                let _: () = ValidPolicy::<P>::CHECKED;
                 let room = P::CHUNK_SIZE / P::LARGEST_CLASS;
                 assert!(room >= 4, "CHUNK_SIZE is less than four blocks of LARGEST_CLASS");
             };
@@ -268,11 +268,14 @@ impl<S: Source, P: Policy, H: Hook> Segregated<S, P, H> {
             return Ok(dangling(layout));
         }
         let source = self.chunks.source();
-        let block = if is_zeroed {
-            self.large.allocate_zeroed(source, layout)?
-        } else {
-            self.large.allocate(source, layout)?
-        };
+        // SAFETY: it is always this source.
+        let block = unsafe {
+            if is_zeroed {
+                self.large.allocate_zeroed(source, layout)
+            } else {
+                self.large.allocate(source, layout)
+            }
+        }?;
         let (address, extent) = (block.addr().get(), block.len());
         self.log.push(|| Event::internal(EventKind::Refill, address, extent));
         self.note(EventKind::Allocate, block.cast(), layout, extent);
