@@ -134,6 +134,18 @@ impl<S: Source> Arena<S> {
         or_exhausted(Self::try_with_capacity_in(bytes, source))
     }
 
+    /// A new arena with what the user has set of this one: its limit and its cap.
+    #[cfg_attr(not(feature = "std"), allow(dead_code, reason = "for ambient scopes"))]
+    pub(crate) fn alike(&self) -> Self
+    where
+        S: Default,
+    {
+        let arena = Self::default();
+        arena.space.chunks.set_limit(self.space.chunks.limit());
+        arena.space.chunks.set_cap(self.space.chunks.cap());
+        arena
+    }
+
     value_methods!(['v] 'v);
     block_methods!();
 

@@ -10,10 +10,14 @@ pub(crate) fn block(start: NonNull<u8>, layout: Layout) -> NonNull<[u8]> {
     NonNull::slice_from_raw_parts(start, layout.size())
 }
 
-/// Fills a new block with zeros from `from` on.
+/// Fills a block with zeros from `from` on.
+///
+/// # Safety
+///
+/// The block is as long as it says, at least `from` bytes, and nobody has the bytes from there on.
 #[inline(always)]
-pub(crate) fn clear(block: NonNull<[u8]>, from: usize) {
+pub(crate) unsafe fn clear(block: NonNull<[u8]>, from: usize) {
     let size = block.len() - from;
-    // SAFETY: the block is as long as it says, and nobody has it yet.
+    // SAFETY: as the caller promises.
     unsafe { block.cast::<u8>().add(from).write_bytes(0, size) };
 }

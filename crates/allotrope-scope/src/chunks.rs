@@ -84,6 +84,10 @@ impl<S: Source> Chunks<S> {
         self.limit.set(limit);
     }
 
+    pub(crate) fn cap(&self) -> usize {
+        self.growth.get().cap()
+    }
+
     pub(crate) fn set_cap(&self, cap: usize) {
         self.growth.set(self.growth.get().with_cap(cap));
     }
