@@ -134,18 +134,6 @@ impl<S: Source> Arena<S> {
         or_exhausted(Self::try_with_capacity_in(bytes, source))
     }
 
-    /// A new arena with what the user has set of this one: its limit and its cap.
-    #[cfg_attr(not(feature = "std"), allow(dead_code, reason = "for ambient scopes"))]
-    pub(crate) fn alike(&self) -> Self
-    where
-        S: Default,
-    {
-        let arena = Self::default();
-        arena.space.chunks.set_limit(self.space.chunks.limit());
-        arena.space.chunks.set_cap(self.space.chunks.cap());
-        arena
-    }
-
     value_methods!(['v] 'v);
     block_methods!();
 
@@ -298,6 +286,11 @@ impl<S: Source> Arena<S> {
     /// large block grows in it, may pass the limit by that.
     pub fn set_allocation_limit(&self, limit: Option<usize>) {
         self.space.chunks.set_limit(limit.unwrap_or(usize::MAX));
+    }
+
+    /// Up to what size in bytes chunks double.
+    pub fn chunk_cap(&self) -> usize {
+        self.space.chunks.cap()
     }
 
     /// Sets up to what size in bytes chunks double; 1 MiB unless set. A block for which that is too

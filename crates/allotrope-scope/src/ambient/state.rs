@@ -96,8 +96,11 @@ impl<'a> Open<'a> {
     pub(super) fn new(arena: &'a mut Arena) -> Result<Self, AllocError> {
         let begin = arena.space().position();
         let place = arena.space().place_for::<State>()?;
-        let substitute = arena.alike();
-        let own = mem::replace(arena, substitute);
+        let (limit, cap) = (arena.allocation_limit(), arena.chunk_cap());
+        let own = mem::take(arena);
+        // If blocks keep its memory, this is the user's arena, as they have set it.
+        arena.set_allocation_limit(limit);
+        arena.set_chunk_cap(cap);
         let (blocks, is_open, before) = (Cell::new(0), Cell::new(true), Cell::new(CURRENT.get()));
         let state = State { arena: own, blocks, is_open, before, begin };
         // SAFETY: the block is new, and fits.
