@@ -151,7 +151,11 @@ impl<S: Source> Chunks<S> {
     ///
     /// `chunk` was the current one, and stayed in the chain; `cursor` is in the current one. Nobody
     /// uses the blocks in the chunks behind `chunk` any more.
-    pub(crate) unsafe fn retreat(&self, chunk: Option<ChunkRef>, cursor: NonNull<u8>) -> Option<ChunkRef> {
+    pub(crate) unsafe fn retreat(
+        &self,
+        chunk: Option<ChunkRef>,
+        cursor: NonNull<u8>,
+    ) -> Option<ChunkRef> {
         let current = self.current.get()?;
         current.set_left(cursor);
         let target = chunk.or(self.first.get())?;

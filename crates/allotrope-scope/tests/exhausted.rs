@@ -26,10 +26,16 @@ fn bytes(size: usize) -> Bytes {
 /// A block in use, filled with its number.
 #[derive(Clone, Copy)]
 struct Used {
-    start: usize,
+    start: NonNull<u8>,
     layout: Layout,
     number: u8,
 }
+
+// SAFETY: the block is memory that belongs to no thread in particular; one at a time uses it here.
+unsafe impl Send for Used {}
+
+// SAFETY: as above.
+unsafe impl Sync for Used {}
 
 impl Used {
     /// Takes a block for `layout`, if there is one.
@@ -37,17 +43,13 @@ impl Used {
         let block = allocator.allocate(layout).ok()?.cast::<u8>();
         // SAFETY: the block is new, and so long.
         unsafe { block.write_bytes(number, layout.size()) };
-        Some(Self { start: block.as_ptr().expose_provenance(), layout, number })
-    }
-
-    fn pointer(self) -> NonNull<u8> {
-        NonNull::new(std::ptr::with_exposed_provenance_mut(self.start)).expect("a block has a place")
+        Some(Self { start: block, layout, number })
     }
 
     #[track_caller]
     fn is_whole(self) {
         // SAFETY: the block is in use, and was written.
-        let bytes = unsafe { slice::from_raw_parts(self.pointer().as_ptr(), self.layout.size()) };
+        let bytes = unsafe { slice::from_raw_parts(self.start.as_ptr(), self.layout.size()) };
         assert!(bytes.iter().all(|byte| *byte == self.number), "block {}", self.number);
     }
 }
@@ -78,7 +80,7 @@ fn none_grows(allocator: &impl Allocator, used: &[Used]) {
         for (more, align) in [(600, 1), (1 << 20, 1), (isize::MAX as usize - 5000, 8)] {
             let new = layout(block.layout.size() + more, align);
             // SAFETY: the block is in use, and `new` is larger.
-            assert!(unsafe { allocator.grow(block.pointer(), block.layout, new) }.is_err());
+            assert!(unsafe { allocator.grow(block.start, block.layout, new) }.is_err());
         }
     }
     used.iter().for_each(|block| block.is_whole());
@@ -87,17 +89,13 @@ fn none_grows(allocator: &impl Allocator, used: &[Used]) {
 /// Every block shrinks in its place, by and by to nothing, and may be aligned less.
 fn all_shrink(allocator: &impl Allocator, mut used: Vec<Used>) {
     for size in [599, 300, 100, 64, 63, 10, 9, 8, 1, 0] {
-        for index in 0..used.len() {
-            let block = used[index];
-            if block.layout.size() <= size {
-                continue;
-            }
+        for block in used.iter_mut().filter(|block| block.layout.size() > size) {
             let new = layout(size, (block.layout.align() / 2).max(1));
             // SAFETY: the block is in use, and `new` is smaller.
-            let shrunk = unsafe { allocator.shrink(block.pointer(), block.layout, new) };
+            let shrunk = unsafe { allocator.shrink(block.start, block.layout, new) };
             let shrunk = shrunk.expect("a shrink needs no memory").cast::<u8>();
-            assert!(size == 0 || shrunk == block.pointer(), "it has moved");
-            used[index] = Used { layout: new, start: shrunk.as_ptr().expose_provenance(), ..block };
+            assert!(size == 0 || shrunk == block.start, "it has moved");
+            (block.start, block.layout) = (shrunk, new);
         }
         used.iter().for_each(|block| block.is_whole());
     }
@@ -109,9 +107,9 @@ fn all_may_be_aligned(allocator: &impl Allocator, used: &mut [Used]) {
         let block = used[index];
         let new = layout(block.layout.size(), 256);
         // SAFETY: the block is in use, and `new` no larger.
-        if let Ok(moved) = unsafe { allocator.shrink(block.pointer(), block.layout, new) } {
-            let start = moved.cast::<u8>().as_ptr().expose_provenance();
-            assert!(start.is_multiple_of(256));
+        if let Ok(moved) = unsafe { allocator.shrink(block.start, block.layout, new) } {
+            let start = moved.cast::<u8>();
+            assert!(start.addr().get().is_multiple_of(256));
             used[index] = Used { start, layout: new, ..block };
         }
         used.iter().for_each(|block| block.is_whole());
@@ -163,8 +161,8 @@ fn a_shared_arena_shrinks_what_any_thread_has_put_there() {
                 .map(|block| {
                     let new = layout(block.layout.size() / 2, 1);
                     // SAFETY: the block is in use, by this thread now, and `new` is smaller.
-                    let shrunk = unsafe { arena.shrink(block.pointer(), block.layout, new) };
-                    assert_eq!(shrunk.map(NonNull::cast), Ok(block.pointer()));
+                    let shrunk = unsafe { arena.shrink(block.start, block.layout, new) };
+                    assert_eq!(shrunk.map(NonNull::cast), Ok(block.start));
                     Used { layout: new, ..*block }
                 })
                 .collect();
@@ -231,10 +229,12 @@ macro_rules! serves_or_refuses {
     ($place:expr) => {{
         let place = $place;
         let mut text = ArenaVec::new_in(place);
-        let vec = (0..100_u8).take_while(|n| text.try_reserve(1).is_ok_and(|()| {
-            text.push(*n);
-            true
-        }));
+        let vec = (0..100_u8).take_while(|n| {
+            text.try_reserve(1).is_ok_and(|()| {
+                text.push(*n);
+                true
+            })
+        });
         let vec = vec.count();
         assert!(text.iter().zip(0..).all(|(byte, n)| *byte == n));
         drop(text);
@@ -351,6 +351,7 @@ fn empty_text_was_an_assertion_in_a_shared_arena() {
 #[cfg(target_os = "linux")]
 #[test]
 fn ambient_scopes_with_any_limit_serve_or_refuse() {
+    use allotrope_core::OsPages;
     use allotrope_scope::ambient::{self, Here};
 
     for limit in [0, 1, 100, 4095, 4096, 4097, 8192, 20_000, 65_536, 200_000] {
@@ -367,7 +368,7 @@ fn ambient_scopes_with_any_limit_serve_or_refuse() {
             assert!(unsafe { Here.grow(empty, layout(0, 64), layout(5000, 64)) }.is_err());
         };
         let ran = ambient::try_scope_in(&mut arena, run);
-        assert_eq!(ran.is_ok(), limit >= 4096);
+        assert_eq!(ran.is_ok(), limit >= OsPages::page_size());
         assert_eq!((arena.bytes_used(), arena.allocation_limit()), (0, Some(limit)));
     }
 }
