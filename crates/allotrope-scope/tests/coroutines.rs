@@ -9,14 +9,15 @@
 use std::alloc::Layout;
 use std::cell::RefCell;
 use std::env;
+use std::fmt;
 use std::mem;
 use std::process::Command;
 use std::rc::Rc;
 use std::thread;
 
 use allocator_api2::vec::Vec as HereVec;
-use allotrope_scope::Arena;
 use allotrope_scope::ambient::{self, Here};
+use allotrope_scope::{Arena, alloc_fmt};
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 
 /// What a coroutine is told to do next.
@@ -153,6 +154,53 @@ fn a_coroutine_that_is_forgotten_leaves_its_scope_open() {
     ambient::scope(|| is_whole(&numbers(7, 1000)));
     is_whole(&list);
     escaped.borrow().iter().for_each(is_whole);
+}
+
+/// Shows a number, and lets others go on before each of its digits.
+struct Slow<'a>(u64, &'a Yielder<(), ()>);
+
+impl fmt::Display for Slow<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.to_string().chars().try_for_each(|digit| {
+            self.1.suspend(());
+            write!(formatter, "{digit}")
+        })
+    }
+}
+
+#[test]
+fn coroutines_take_turns_while_an_arena_makes_their_values() {
+    let arena = Rc::new(Arena::new());
+    let make = |first: u64| {
+        let arena = Rc::clone(&arena);
+        Coroutine::new(move |yielder: &Yielder<(), ()>, ()| {
+            for number in first..first + 20 {
+                let fills = |n: usize| {
+                    yielder.suspend(());
+                    number + n as u64
+                };
+                let slice = arena.alloc_slice_fill_with(7, fills);
+                let text = alloc_fmt!(arena, "{}", Slow(number, yielder));
+                let value = arena.alloc_with(|| {
+                    yielder.suspend(());
+                    [number; 3]
+                });
+                assert!(slice.iter().zip(number..).all(|(value, n)| *value == n));
+                assert_eq!((text.parse(), *value), (Ok(number), [number; 3]));
+            }
+        })
+    };
+    let mut all: Vec<_> = (0..5).map(|n| make(1000 * n)).collect();
+    for turn in 0.. {
+        // Some are dropped in the middle of what they make.
+        all.retain_mut(|work| matches!(work.resume(()), CoroutineResult::Yield(())));
+        match all.len() {
+            0 => break,
+            len if turn == 100 => drop(all.remove(len / 2)),
+            _ => {}
+        }
+    }
+    arena.check_invariants().unwrap();
 }
 
 /// A coroutine may not be sent: this says what no safe code can.
