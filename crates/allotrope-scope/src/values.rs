@@ -248,8 +248,10 @@ pub(crate) trait Values: Places {
     }
 
     fn put_text(&self, text: fmt::Arguments<'_>) -> Result<NonNull<[u8]>, AllocError> {
-        let mut writer = Text { space: self, start: NonNull::dangling(), len: 0, room: 0 };
-        if fmt::write(&mut writer, text).is_err() {
+        let start = NonNull::dangling();
+        let mut writer = Text { space: self, start, len: 0, room: 0, is_cut: false };
+        // A value may make nothing of an error that its writer returned.
+        if fmt::write(&mut writer, text).is_err() || writer.is_cut {
             return Err(AllocError);
         }
         Ok(writer.finish())
@@ -264,6 +266,8 @@ struct Text<'a, P: Places + ?Sized> {
     start: NonNull<u8>,
     len: usize,
     room: usize,
+    /// Was there no room for a part?
+    is_cut: bool,
 }
 
 /// The layout of `size` bytes of text.
@@ -306,7 +310,10 @@ impl<P: Places + ?Sized> Text<'_, P> {
 
 impl<P: Places + ?Sized> fmt::Write for Text<'_, P> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.reserve(text.len()).map_err(|AllocError| fmt::Error)?;
+        self.is_cut |= self.reserve(text.len()).is_err();
+        if self.is_cut {
+            return Err(fmt::Error);
+        }
         let source = NonNull::from_ref(text).cast::<u8>();
         // SAFETY: there is room for so many bytes, in a block of our own.
         unsafe { self.start.add(self.len).copy_from_nonoverlapping(source, text.len()) };

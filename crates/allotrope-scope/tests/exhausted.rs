@@ -7,6 +7,7 @@
 //! every size up to 512 bytes serve, or refuse, calls of every kind.
 
 use std::alloc::Layout;
+use std::fmt;
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 use std::slice;
@@ -346,6 +347,27 @@ fn empty_text_was_an_assertion_in_a_shared_arena() {
     let arena = SharedArena::new();
     assert_eq!(alloc_fmt!(arena, ""), "");
     assert_eq!(arena.bytes_held(), 0);
+}
+
+#[test]
+fn text_without_room_was_cut_short_where_a_value_ignores_errors() {
+    /// Shows three parts, the second of which is long.
+    struct Careless;
+
+    impl fmt::Display for Careless {
+        fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("one ")?;
+            _ = write!(formatter, "{:>1000}", "two");
+            _ = formatter.write_str(" three");
+            Ok(())
+        }
+    }
+
+    let mut memory = bytes(500);
+    let arena = Arena::with_source(Buffer::new(&mut memory));
+    assert!(try_alloc_fmt!(arena, "{Careless}").is_err());
+    assert_eq!(arena.bytes_used(), 0);
+    assert_eq!(alloc_fmt!(arena, "{}", 1), "1");
 }
 
 #[cfg(target_os = "linux")]
