@@ -30,6 +30,7 @@ use crate::poison;
 use crate::policy::Policy;
 use crate::source::Source;
 use crate::source::chunks::{Chunk, Chunks};
+use crate::source::provenance::ours;
 use crate::strategy::Broken;
 
 /// The size and alignment of a slab's blocks.
@@ -105,6 +106,7 @@ impl<G: Geometry> Slabs<G> {
     /// afterwards.
     #[inline(always)]
     pub(crate) unsafe fn push(&mut self, block: NonNull<u8>) {
+        let block = ours(block);
         let free = block.cast::<FreeBlock>();
         let is_aligned = free.addr().get().is_multiple_of(self.geometry.block_align());
         debug_assert!(is_aligned, "a block that is not from here");

@@ -23,7 +23,7 @@
 
 use core::ptr::NonNull;
 
-use allotrope_core::parts::SizeClass;
+use allotrope_core::parts::{SizeClass, ours};
 use allotrope_core::{AllocError, Hook, Policy, Source, poison};
 
 use crate::route::PAGE;
@@ -111,6 +111,7 @@ impl Class {
     /// The block is of a slab of this class, was handed out, and nobody needs it.
     #[inline(always)]
     pub(crate) unsafe fn push(&mut self, block: NonNull<u8>, class: SizeClass) -> bool {
+        let block = ours(block);
         let free = block.cast::<FreeBlock>();
         debug_assert!(free.addr().get().is_multiple_of(class.block_align()), "not a block");
         debug_assert!(self.free != Some(free), "a block is freed twice");

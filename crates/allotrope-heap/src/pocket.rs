@@ -269,7 +269,7 @@ impl Pocket {
         }
         self.free ^= more;
         // SAFETY: what follows the shorter run lies in the longer, in the region.
-        let place = unsafe { start.add((old.min(new) as usize) << self.shift) };
+        let place = unsafe { self.base.add(((first + old.min(new)) as usize) << self.shift) };
         let bytes = (old.abs_diff(new) as usize) << self.shift;
         if new > old {
             poison::unpoison(place, bytes)

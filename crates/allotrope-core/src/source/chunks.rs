@@ -22,6 +22,7 @@ use core::iter;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
+use super::provenance::exposed;
 use super::{Region, Source, release_clean};
 use crate::layout::granule::GRANULE_SIZE;
 use crate::{AllocError, Policy, poison};
@@ -181,8 +182,8 @@ impl<S: Source, P: Policy> Chunks<S, P> {
         // A region that starts well needs less than `least`: a small buffer is not refused here.
         let enough = wish.least.saturating_add(size_of::<Head>());
         let region = match self.source.reserve(least, wanted.max(least)) {
-            Ok(region) => region,
-            Err(AllocError) => self.source.reserve(enough, enough)?,
+            Ok(region) => exposed(region),
+            Err(AllocError) => exposed(self.source.reserve(enough, enough)?),
         };
         match Head::new(&self.source, &region, wish, sharers) {
             Some(mut head) => {

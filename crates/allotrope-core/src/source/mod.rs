@@ -29,6 +29,7 @@ pub(crate) mod chunks;
     )
 ))]
 mod pages;
+pub(crate) mod provenance;
 #[cfg(feature = "allocator-api2-02")]
 mod upstream;
 

@@ -8,7 +8,7 @@
 
 use core::ptr::NonNull;
 
-use allotrope_core::parts::{SizeClass, release_clean};
+use allotrope_core::parts::{SizeClass, exposed, release_clean};
 use allotrope_core::{AllocError, EventKind, Hook, Policy, Region, Source};
 
 use super::{SLAB_PAGES, Store};
@@ -96,8 +96,8 @@ impl<S: Source, P: Policy, H: Hook> Store<S, P, H> {
     #[inline(always)]
     pub(super) fn begin(&mut self, class: Option<SizeClass>) -> Option<NonNull<Slab>> {
         let region = match self.source.take_kept(POCKET_SIZE) {
-            Some(region) => region,
-            None => self.source.reserve(1, POCKET_SIZE).ok()?,
+            Some(region) => exposed(region),
+            None => exposed(self.source.reserve(1, POCKET_SIZE).ok()?),
         };
         if !self.has_room_for(region.size()) {
             self.refuse(region);
@@ -148,7 +148,7 @@ impl<S: Source, P: Policy, H: Hook> Store<S, P, H> {
         let wanted = region_size(growth as usize).unwrap_or(roomy);
         // Regions become longer and longer, for frees look through all of them.
         let wanted = if S::RESERVES_AHEAD { wanted.max(P::RESERVE_SIZE) } else { wanted };
-        let region = self.source.reserve(roomy, wanted.max(roomy))?;
+        let region = exposed(self.source.reserve(roomy, wanted.max(roomy))?);
         let head = match Pages::open(&self.source, region) {
             Ok(head) => head,
             Err(region) => return Err(self.refuse(region)),

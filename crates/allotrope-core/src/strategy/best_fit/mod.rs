@@ -54,6 +54,7 @@ use crate::AllocError;
 use crate::hook::{Delivery, Event, EventKind, Hook, Log, NoHook};
 use crate::layout::granule::{GRANULE_SIZE, bytes_of, extent, granules_for, granules_of};
 use crate::policy::{DefaultPolicy, Policy};
+use crate::source::provenance::{ours, within};
 use crate::source::{Source, release_clean};
 
 /// Variable sizes from one region or a few, packed tightly: the smallest free block that is large
@@ -171,8 +172,9 @@ impl<S: Source, P: Policy, H: Hook> BestFit<S, P, H> {
     #[inline(never)]
     unsafe fn deallocate_further(&mut self, start: NonNull<u8>, layout: Layout, size: u32) {
         let Some((area, granule)) = self.areas.of(start) else { return };
+        let place = within(area.start(), start);
         // SAFETY: the block is in use, `size` granules long, and nobody needs it (caller).
-        let run = unsafe { area.space.free(start, Run { start: granule, size }) };
+        let run = unsafe { area.space.free(place, Run { start: granule, size }) };
         let free = area.address(run.start);
         self.tell_freed(start, layout, free, run.size - size);
     }
@@ -238,7 +240,7 @@ impl<S: Source, P: Policy, H: Hook> BestFit<S, P, H> {
         }
         self.log.push(|| event(EventKind::Free, start, old));
         self.log.push(|| event(EventKind::Allocate, start, new));
-        Some(NonNull::slice_from_raw_parts(start, bytes_of(new_size)))
+        Some(NonNull::slice_from_raw_parts(ours(start), bytes_of(new_size)))
     }
 
     /// [`Strategy::grow`], where the extent is another.
@@ -370,8 +372,9 @@ unsafe impl<S: Source, P: Policy, H: Hook> Strategy for BestFit<S, P, H> {
             // SAFETY: as the caller promises.
             return unsafe { self.deallocate_further(start, layout, size) };
         };
+        let place = within(area.start(), start);
         // SAFETY: the block is in use, `size` granules long, and nobody needs it (caller).
-        let run = unsafe { area.space.free(start, Run { start: granule, size }) };
+        let run = unsafe { area.space.free(place, Run { start: granule, size }) };
         let free = area.address(run.start);
         self.tell_freed(start, layout, free, run.size - size);
     }

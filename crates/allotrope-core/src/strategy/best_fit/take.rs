@@ -16,6 +16,7 @@ use crate::layout::area::Geometry;
 use crate::layout::granule::{GRANULE_SIZE, bytes_of, granules_of_align};
 use crate::policy::Policy;
 use crate::source::Source;
+use crate::source::provenance::exposed;
 
 impl<S: Source, P: Policy, H: Hook> BestFit<S, P, H> {
     /// Takes a block of `size` granules from the first area or, failing that, from any or from a
@@ -120,10 +121,10 @@ impl<S: Source, P: Policy, H: Hook> BestFit<S, P, H> {
         let roomy = Geometry::region_size(enough, header_size).ok_or(AllocError)?;
         let wanted = if S::RESERVES_AHEAD { P::RESERVE_SIZE } else { bytes_of(growth) };
         let region = match self.source.reserve(roomy, wanted.max(roomy)) {
-            Ok(region) => region,
+            Ok(region) => exposed(region),
             // Where a region starts well, it needs less: a buffer that is just large enough must
             // not be refused.
-            Err(AllocError) => self.source.reserve(bytes_of(least), roomy)?,
+            Err(AllocError) => exposed(self.source.reserve(bytes_of(least), roomy)?),
         };
         let mut area = Area::open(&self.source, region, header_size, least)?;
         let at_once = if S::RESERVES_AHEAD { growth } else { u32::MAX };

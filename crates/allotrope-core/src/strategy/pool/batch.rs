@@ -10,6 +10,7 @@ use super::Pool;
 use super::chunk::Chunk;
 use crate::hook::{EventKind, Hook, Record};
 use crate::layout::powers::{block_size, class_of};
+use crate::source::provenance::ours;
 use crate::strategy::dangling;
 use crate::{Policy, Source, poison};
 
@@ -138,8 +139,8 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
         let size = self.regions.chunk_size();
         let mut rest = blocks;
         while let [first, ..] = *rest {
-            // SAFETY: the block is one of ours, in use until now (caller).
-            let chunk = unsafe { Chunk::around(first, size) };
+            // SAFETY: the block is one of ours, in use until now (caller); all regions are exposed.
+            let chunk = unsafe { Chunk::around(ours(first), size) };
             let (number, _) = chunk.place_of(class, first);
             let mut bits = 0;
             let mut record = H::Record::default();

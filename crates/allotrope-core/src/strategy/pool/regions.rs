@@ -42,6 +42,7 @@ use allotrope_sync::{Growth, Links, PushList, TaggedStack, Word};
 
 use super::chunk::Chunk;
 use crate::layout::powers::{MAX_CHUNK, chunk_size_in};
+use crate::source::provenance::exposed;
 use crate::source::{Region, Source, release_clean};
 use crate::{AllocError, Policy, poison};
 
@@ -266,7 +267,8 @@ impl<S: Source, P: Policy> Regions<S, P> {
         };
         // Its start may lie anywhere, and the first chunk's may not.
         let least = least * 2 + HEAD_SIZE;
-        let region = self.source.reserve(least, wanted.saturating_add(Self::BEST).max(least))?;
+        let wanted = wanted.saturating_add(Self::BEST).max(least);
+        let region = exposed(self.source.reserve(least, wanted)?);
         if let Err(region) = self.adopt(region, vacancy) {
             // SAFETY: the region is on loan, and nobody knows of it.
             unsafe { release_clean(&self.source, region) };

@@ -26,6 +26,7 @@ use super::regions::{Older, Waiting};
 use super::{Pool, SHARDS};
 use crate::hook::{Event, EventKind, Hook, Record};
 use crate::layout::powers::block_size;
+use crate::source::provenance::ours;
 use crate::{AllocError, Policy, Source, poison};
 
 impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
@@ -62,8 +63,8 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
     ) {
         poison::poison(block, block_size(class));
         record.push(|| Self::event(EventKind::Free, block, class, layout));
-        // SAFETY: as the caller promises.
-        let chunk = unsafe { Chunk::around(block, self.regions.chunk_size()) };
+        // SAFETY: as the caller promises; all regions of a pool are exposed.
+        let chunk = unsafe { Chunk::around(ours(block), self.regions.chunk_size()) };
         let (number, bit) = chunk.place_of(class, block);
         // SAFETY: the block's word is one of the chunk's.
         if unsafe { chunk.word(number).as_ref() }.put(bit) {

@@ -41,6 +41,7 @@ use crate::policy::{DefaultPolicy, Policy};
 use crate::slab::{Geometry, Slabs};
 use crate::source::Source;
 use crate::source::chunks::Chunks;
+use crate::source::provenance::ours;
 
 /// Mixed sizes for one owner, in O(1): each size class has a list of its own, and a block that is
 /// freed is the next that is handed out.
@@ -309,7 +310,7 @@ impl<S: Source, P: Policy, H: Hook> Segregated<S, P, H> {
         let (block, known) = match (Self::class_of(old), Self::class_of(new)) {
             (Some(before), Some(after)) if before == after => {
                 let size = after.block_size();
-                let block = NonNull::slice_from_raw_parts(start, size);
+                let block = NonNull::slice_from_raw_parts(ours(start), size);
                 self.note_resize(start, old, block, new);
                 (block, size)
             }
@@ -424,7 +425,7 @@ unsafe impl<S: Source, P: Policy, H: Hook> Strategy for Segregated<S, P, H> {
     ) -> Result<NonNull<[u8]>, AllocError> {
         let block = match (Self::class_of(old), Self::class_of(new)) {
             (Some(before), Some(after)) if before == after => {
-                let block = NonNull::slice_from_raw_parts(start, after.block_size());
+                let block = NonNull::slice_from_raw_parts(ours(start), after.block_size());
                 self.note_resize(start, old, block, new);
                 block
             }
