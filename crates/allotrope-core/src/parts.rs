@@ -3,6 +3,7 @@
 
 pub use crate::hook::Log;
 pub use crate::layout::area::edges_size;
+pub use crate::layout::granule::BlockSize;
 pub use crate::layout::size_class::SizeClass;
 pub use crate::source::provenance::{exposed, ours};
 pub use crate::source::release_clean;

@@ -69,7 +69,8 @@ unsafe impl<S: Source, P: Policy, H: Hook> Strategy for Engine<S, P, H> {
 
     fn reset(&mut self) {
         self.classes.fill(Class::new());
-        self.store.reset();
+        // SAFETY: to borrow a strategy mutably for this ends all blocks (`Strategy::reset`).
+        unsafe { self.store.reset() };
     }
 
     fn trim(&mut self) {

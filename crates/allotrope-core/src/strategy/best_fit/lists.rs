@@ -21,7 +21,7 @@ use core::hint::assert_unchecked;
 use super::space::Run;
 use super::table::{NONE, Table, is_block};
 use crate::layout::bins::{BINS, BinMap, FIRST_STEPPED, bin_of, stepped_bin_of};
-use crate::layout::granule::{MAX_GRANULES, padding};
+use crate::layout::granule::{BlockSize, MAX_GRANULES, padding};
 
 /// How many blocks of one bin are looked at for the one that fits best.
 const LOOK: u32 = 4;
@@ -277,7 +277,8 @@ impl Lists {
     /// The free block that fits `size` granules best among those looked at in bins of several
     /// sizes, and its bin; or [`Run::NOWHERE`].
     #[inline(always)]
-    pub(super) fn find_stepped(&self, table: &impl Table, size: u32) -> (Run, u32) {
+    pub(super) fn find_stepped(&self, table: &impl Table, size: BlockSize) -> (Run, u32) {
+        let size = size.get();
         if size < FIRST_STEPPED {
             return match self.map.first_stepped() {
                 Some(bin) => (self.best_of::<LOOK>(table, bin, size, u32::MAX), bin),
@@ -337,10 +338,11 @@ impl Lists {
     pub(super) fn find_aligned(
         &self,
         table: &impl Table,
-        size: u32,
+        size: BlockSize,
         align: u32,
         phase: u32,
     ) -> (Run, u32) {
+        let size = size.get();
         let Some(bin) = self.map.first_from(bin_of(size)) else { return (Run::NOWHERE, 0) };
         let first = self.first_of(table, bin);
         if has_room(first, size, align, phase) {
@@ -364,10 +366,11 @@ impl Lists {
     pub(super) fn find_aligned_anywhere(
         &self,
         table: &impl Table,
-        size: u32,
+        size: BlockSize,
         align: u32,
         phase: u32,
     ) -> Run {
+        let size = size.get();
         let mut bin = bin_of(size);
         while let Some(next) = self.map.first_from(bin) {
             let mut list = self.list(table, next);
@@ -391,8 +394,8 @@ impl Lists {
     #[inline(always)]
     fn head(&self, bin: u32) -> u32 {
         debug_assert!((bin as usize) < BINS);
-        // SAFETY: bins come from `bin_of`, which stays below `BINS` for every size that a block
-        // can have (tested: it is monotone, and `BINS` is one above the largest size's), or from
+        // SAFETY: bins are those of a `BlockSize` or of a free block, for which `bin_of` stays below
+        // `BINS` (tested: it is monotone, and `BINS` is one above the largest size's), or come from
         // the map, which has bits for bins of blocks only (invariant 3).
         unsafe { *self.heads.get_unchecked(bin as usize) }
     }

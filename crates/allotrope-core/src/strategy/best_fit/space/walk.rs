@@ -51,9 +51,15 @@ impl<T: Table> Space<T> {
 
     /// The first free block that starts at `from` or behind it, which is not inside of one.
     pub fn free_block_from(&self, from: u32) -> Option<Run> {
-        let start = self.edges.first_from(from)?;
+        if self.granules == 0 {
+            // There is no bitmap yet.
+            return None;
+        }
+        // SAFETY: there are granules, so the edges were extended.
+        let edge_from = |from| unsafe { self.edges.first_from(from) };
+        let start = edge_from(from)?;
         // A block that was not touched as far reaches to the end.
-        let end = self.edges.first_from(start + 1).unwrap_or(self.granules);
+        let end = edge_from(start + 1).unwrap_or(self.granules);
         Some(Run { start, size: end - start })
     }
 
