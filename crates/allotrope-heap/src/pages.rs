@@ -21,11 +21,14 @@
 //! 4. All parts lie in the region, at `places`, and the region is on loan from the source that each
 //!    method is called with. What lies below `granules` pages, of tables and pages, is committed.
 
+mod dirty;
+
 use core::ptr::NonNull;
 
 use allotrope_core::parts::{BlockSize, Edges, Run, Space, edges_size};
 use allotrope_core::{Contents, Region, Source, poison};
 
+use self::dirty::Dirty;
 use crate::entries::{Entries, Kind};
 use crate::finder::SlabFinder;
 use crate::route::PAGE;
@@ -41,7 +44,7 @@ pub(crate) struct Pages {
     places: Places,
     /// The first page.
     base: NonNull<u8>,
-    dirty: NonNull<u64>,
+    dirty: Dirty,
     slabs: NonNull<Slab>,
     /// How many pages the tables are committed for.
     tabled: u32,
@@ -157,7 +160,7 @@ impl Pages {
             next: None,
             places,
             base: at(places.pages),
-            dirty: at(places.dirty).cast(),
+            dirty: Dirty::new(at(places.dirty).cast()),
             slabs: at(places.slabs).cast(),
             tabled: 0,
             used: 0,
@@ -187,7 +190,9 @@ impl Pages {
     /// How many bytes of the source's memory are in tables and pages.
     pub(crate) fn bytes_held(&self) -> usize {
         let pages = self.space.granules() as usize;
-        let held = if self.is_zeroed { self.dirty_pages() } else { pages };
+        // SAFETY: these are all pages in range.
+        let held =
+            if self.is_zeroed { unsafe { self.dirty.count(self.space.granules()) } } else { pages };
         size_of::<Self>() + pages * (PAGE_COST - PAGE) + held * PAGE
     }
 
@@ -276,9 +281,8 @@ impl Pages {
             }
         }
         if !self.is_zeroed {
-            let from = (old.div_ceil(64), new.div_ceil(64));
             // SAFETY: these words of the bitmap were just committed, and are ours.
-            unsafe { self.dirty.add(from.0).write_bytes(u8::MAX, from.1 - from.0) };
+            unsafe { self.dirty.begin_dirty(old, new) };
         }
         self.tabled = all;
         true
@@ -334,7 +338,7 @@ impl Pages {
             self.entries.note_used(first, count, kind);
             let start = self.address(first);
             poison::unpoison(start, count as usize * PAGE);
-            TakenRun { start, first, is_zero: self.mark_dirty(first, count) }
+            TakenRun { start, first, is_zero: self.dirty.mark(first, count) }
         }
     }
 
@@ -403,7 +407,7 @@ impl Pages {
             // SAFETY: the pages that were added are in use now.
             unsafe {
                 poison::unpoison(self.address(first + old), (new - old) as usize * PAGE);
-                self.mark_dirty(first + old, new - old);
+                self.dirty.mark(first + old, new - old);
             }
         } else if new < old {
             let rest = Run { start: first + new, size: old - new };
@@ -494,7 +498,7 @@ impl Pages {
     /// The region is on loan from this source, and the run is free.
     unsafe fn discard_run(&mut self, source: &impl Source, run: Run) {
         // SAFETY: the run is one of pages in range (caller).
-        let Some(first) = (unsafe { self.first_dirty(run.start, run.end()) }) else { return };
+        let Some(first) = (unsafe { self.dirty.first(run.start, run.end()) }) else { return };
         let start = self.places.pages + first as usize * PAGE;
         let end = self.places.pages + run.end() as usize * PAGE;
         // SAFETY: the pages are in range, so committed (invariant 4), and free (caller).
@@ -504,7 +508,7 @@ impl Pages {
             let contents = source.discard(&self.region, start..end);
             poison::poison(place, end - start);
             if contents == Contents::Zero {
-                self.mark_clean(first, run.end() - first);
+                self.dirty.clear(first, run.end() - first);
             }
         }
     }
@@ -550,97 +554,5 @@ impl Pages {
             return Err(("the pages in use are counted", self.base.addr().get()));
         }
         Ok(())
-    }
-
-    /// Notes that pages are written to, and says whether none of them was dirty.
-    ///
-    /// # Safety
-    ///
-    /// The pages, one at least, are in range.
-    #[inline]
-    unsafe fn mark_dirty(&mut self, first: u32, count: u32) -> bool {
-        let shift = first % 64;
-        if shift + count <= 64 {
-            let mask = (u64::MAX >> (64 - count)) << shift;
-            // SAFETY: the bitmap has a bit for each page in range (caller).
-            unsafe {
-                let word = self.dirty.add((first / 64) as usize);
-                let old = word.read();
-                word.write(old | mask);
-                return old & mask == 0;
-            }
-        }
-        // SAFETY: as the caller promises.
-        unsafe { self.mark_many_dirty(first, count) }
-    }
-
-    /// # Safety
-    ///
-    /// As for `mark_dirty`.
-    #[inline(never)]
-    unsafe fn mark_many_dirty(&mut self, first: u32, count: u32) -> bool {
-        let mut was = 0;
-        // SAFETY: as the caller promises; the words are the bitmap's, which is ours.
-        unsafe {
-            self.each_word(first, count, |word, mask| {
-                was |= word.read() & mask;
-                word.write(word.read() | mask);
-            });
-        }
-        was == 0
-    }
-
-    /// # Safety
-    ///
-    /// The pages are in range.
-    unsafe fn mark_clean(&mut self, first: u32, count: u32) {
-        // SAFETY: as the caller promises; the words are the bitmap's, which is ours.
-        unsafe { self.each_word(first, count, |word, mask| word.write(word.read() & !mask)) };
-    }
-
-    /// The first dirty page from `from` on and before `end`.
-    ///
-    /// # Safety
-    ///
-    /// The pages are in range.
-    unsafe fn first_dirty(&self, from: u32, end: u32) -> Option<u32> {
-        let mut page = from;
-        while page < end {
-            // SAFETY: the bitmap has a bit for each page in range (caller).
-            let rest = unsafe { self.dirty.add((page / 64) as usize).read() } >> (page % 64);
-            if rest != 0 {
-                let found = page + rest.trailing_zeros();
-                return (found < end).then_some(found);
-            }
-            page = (page / 64 + 1) * 64;
-        }
-        None
-    }
-
-    fn dirty_pages(&self) -> usize {
-        let mut count = 0;
-        // SAFETY: these are all pages in range; the words are the bitmap's.
-        unsafe {
-            self.each_word(0, self.space.granules(), |word, mask| {
-                count += (word.read() & mask).count_ones() as usize;
-            });
-        }
-        count
-    }
-
-    /// Visits the words of the bitmap that have the bits of so many pages, with a mask of these.
-    ///
-    /// # Safety
-    ///
-    /// The pages are in range.
-    unsafe fn each_word(&self, first: u32, count: u32, mut visit: impl FnMut(NonNull<u64>, u64)) {
-        let (mut page, end) = (first, first + count);
-        while page < end {
-            let stop = ((page / 64 + 1) * 64).min(end);
-            let mask = (u64::MAX >> (64 - (stop - page))) << (page % 64);
-            // SAFETY: the bitmap has a bit for each page in range (caller).
-            visit(unsafe { self.dirty.add((page / 64) as usize) }, mask);
-            page = stop;
-        }
     }
 }
