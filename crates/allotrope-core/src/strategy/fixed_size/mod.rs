@@ -192,7 +192,8 @@ unsafe impl<const SIZE: usize, S: Source, P: Policy, H: Hook> Strategy
     }
 
     fn reset(&mut self) {
-        self.blocks.reset();
+        // SAFETY: to borrow a strategy mutably for this ends all blocks (`Strategy::reset`).
+        unsafe { self.blocks.reset() };
     }
 
     fn trim(&mut self) {

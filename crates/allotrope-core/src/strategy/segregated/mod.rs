@@ -446,9 +446,12 @@ unsafe impl<S: Source, P: Policy, H: Hook> Strategy for Segregated<S, P, H> {
         for slabs in &mut self.classes {
             slabs.reset();
         }
-        self.chunks.reset();
+        // SAFETY: to borrow a strategy mutably for this ends all blocks (`Strategy::reset`); the slabs were
+        // forgotten just now.
+        unsafe { self.chunks.reset() };
         (self.slab_count, self.reconcile_at) = (0, refill::PATIENCE);
-        self.release_large();
+        // SAFETY: as above.
+        unsafe { self.release_large() };
     }
 
     fn trim(&mut self) {
@@ -498,9 +501,11 @@ unsafe impl<S: Source, P: Policy, H: Hook> Strategy for Segregated<S, P, H> {
 impl<S: Source, P: Policy, H: Hook> Drop for Segregated<S, P, H> {
     fn drop(&mut self) {
         self.note_slabs();
-        self.release_large();
-        // SAFETY: always this source.
-        unsafe { self.large.trim(self.chunks.source()) };
+        // SAFETY: all blocks go with the strategy; and it is always this source.
+        unsafe {
+            self.release_large();
+            self.large.trim(self.chunks.source());
+        }
         self.log.take().deliver();
     }
 }
