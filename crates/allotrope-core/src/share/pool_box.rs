@@ -15,8 +15,9 @@ use crate::AllocError;
 ///
 /// # Safety
 ///
-/// A place that `take` returns is aligned, has room for a `T`, and is nobody else's, until it is
-/// given back or the pool is dropped.
+/// A place that `take` returns is aligned, valid for reads and writes of a `T`, and nobody else's, until
+/// it is given back or the pool is dropped, wherever the pool is moved. `give_back` may be called while a
+/// panic unwinds.
 pub unsafe trait Places<T> {
     /// Takes a place for one value.
     ///
@@ -50,7 +51,7 @@ struct GiveBack<'p, T, O: Places<T>> {
 impl<T, O: Places<T>> Drop for GiveBack<'_, T, O> {
     #[inline(always)]
     fn drop(&mut self) {
-        // SAFETY: whoever makes one of these gives up the place.
+        // SAFETY: `pool.take` returned the place, and whoever makes one of these gives it up.
         unsafe { self.pool.give_back(self.place) };
     }
 }
@@ -100,7 +101,7 @@ impl<'p, T, O: Places<T>> PoolBox<'p, T, O> {
 
     /// # Safety
     ///
-    /// `value` comes from a box of this very pool, and no other box is made of it.
+    /// As for [`ObjectPool::from_raw`](crate::ObjectPool::from_raw), with this pool.
     #[inline(always)]
     pub(super) const unsafe fn from_raw_in(pool: &'p O, value: NonNull<T>) -> Self {
         Self { value, pool, owns: PhantomData }

@@ -97,9 +97,10 @@ pub unsafe trait Source {
     ///
     /// # Guarantees
     ///
-    /// The region is at least `least` bytes long, overlaps no other region that is lent, and
-    /// stays where it is, whether or not the source is moved, until it is released. Its committed
-    /// bytes are valid for reads and writes; nobody else accesses any of it.
+    /// The region is at least `least` bytes long, and `isize::MAX` at most; it overlaps no other region
+    /// that is lent, and stays where it is, whether or not the source is moved, until it is released. Its
+    /// committed bytes are valid for reads and writes; nobody else accesses any of it. The pointer to it
+    /// reaches all of it, through whatever threads it goes.
     ///
     /// # Errors
     ///
@@ -209,7 +210,8 @@ pub unsafe trait Source {
     ///
     /// The returned region takes the place of `region`. What was committed has kept its contents
     /// and is committed; the rest is committed only if all of `region` was. The new bytes read as
-    /// [`Region::contents`] of the returned region says, which need not be what it said before.
+    /// [`Region::contents`] of the returned region says, which need not be what it said before. Of a
+    /// region that is committed in part, a source may refuse to make more.
     ///
     /// # Errors
     ///
@@ -271,10 +273,14 @@ pub struct Region {
 // SAFETY: a region is the exclusive use of memory that belongs to no thread in particular.
 unsafe impl Send for Region {}
 
+// SAFETY: a shared region tells where it is and how long, and nothing of it changes.
+unsafe impl Sync for Region {}
+
 impl Region {
     /// A region of `bytes`, the first `committed` of them usable as it is, that read as
-    /// `contents` until they are written.
+    /// `contents` until they are written; all of them, if `committed` is more than there are.
     pub const fn new(bytes: NonNull<[u8]>, committed: usize, contents: Contents) -> Self {
+        let committed = if committed < bytes.len() { committed } else { bytes.len() };
         Self { bytes, committed, contents }
     }
 

@@ -85,16 +85,17 @@ unsafe trait Platform {
     /// The range is one that `reserve` or `grow` returned, whole, and nobody uses it.
     unsafe fn release(start: NonNull<u8>, size: usize);
 
-    /// Makes a range of `old` bytes `new` bytes long; it keeps what is in it.
+    /// Makes a range of `old` bytes `new` bytes long, which is no less; it keeps what is in it.
     ///
     /// # Guarantees
     ///
-    /// The new part is committed as the last page of the old part was, and reads as zero. `None`
-    /// changes nothing.
+    /// What was committed still is. The new part is committed if all of the old was, and reads as zero
+    /// once it is. `None` changes nothing; it is the answer where a part of the range is committed and
+    /// the system has no way to grow that.
     ///
     /// # Safety
     ///
-    /// As for `release`, where it may move; and all of the range is committed, or none of it.
+    /// The range is one that `reserve` or `grow` returned, whole; where it may move, nobody uses it.
     unsafe fn grow(
         start: NonNull<u8>,
         old: usize,
@@ -152,8 +153,7 @@ fn pages(region: &Region, range: Range<usize>, rounding: Rounding) -> (NonNull<u
         Rounding::Inward => (range.start.next_multiple_of(page_size), range.end & !(page_size - 1)),
     };
     let end = end.min(region.size());
-    // SAFETY: `range` lies in the region, which is whole pages, so its page does, too; the last
-    // page's end may be the region's.
+    // SAFETY: the offset is at most `end`, which is at most the region's size.
     (unsafe { region.start().add(start.min(end)) }, end.saturating_sub(start))
 }
 
@@ -266,7 +266,8 @@ unsafe impl Source for OsPages {
         if size < region.size() || size > isize::MAX as usize {
             return Err(region);
         }
-        // SAFETY: the region is a whole range of `Native`'s on loan (caller).
+        // SAFETY: the region is a whole range of `Native`'s on loan (caller), which nobody uses where it
+        // may move (caller).
         match unsafe { Native::grow(region.start(), region.size(), size, movement) } {
             Some(start) => {
                 let bytes = NonNull::slice_from_raw_parts(start, size);

@@ -7,7 +7,7 @@ use core::ptr::NonNull;
 use allotrope_sync::slots;
 
 use super::Pool;
-use super::chunk::Chunk;
+use super::chunk::Classed;
 use crate::hook::{EventKind, Hook, Record};
 use crate::layout::powers::{block_size, class_of};
 use crate::source::provenance::ours;
@@ -82,7 +82,8 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
                 if bits == 0 {
                     break;
                 }
-                let block = chunk.block(class, number, bits.trailing_zeros());
+                // SAFETY: `take_word` took it of a chunk of this class.
+                let block = unsafe { chunk.block(class, number, bits.trailing_zeros()) };
                 poison::unpoison(block, block_size(class));
                 record.push(|| Self::event(EventKind::Allocate, block, class, layout));
                 place.write(block);
@@ -102,12 +103,13 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
         class: usize,
         most: usize,
         record: &mut H::Record,
-    ) -> Option<(Chunk<'_>, usize, u32)> {
+    ) -> Option<(Classed<'_>, usize, u32)> {
         if let Some(word) = self.word_of(shard, class) {
             // SAFETY: a shard's word is one of a chunk of this pool's.
             let bits = unsafe { word.as_ref() }.take_many(most);
             if bits != 0 {
-                let chunk = self.chunk_of(word);
+                // SAFETY: as above.
+                let chunk = unsafe { self.chunk_of(word) };
                 return Some((chunk, chunk.number_of(word), bits));
             }
         }
@@ -115,7 +117,8 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
             let (number, bits) = chunk.occupancy().take_many(last, most)?;
             Some((number, (chunk.id(), number, bits)))
         })
-        .map(|(id, number, bits)| (self.regions.chunk(id), number, bits))
+        // SAFETY: the number is that of a chunk with this class (`search`).
+        .map(|(id, number, bits)| (unsafe { self.regions.classed(id) }, number, bits))
     }
 
     /// Frees blocks, on any thread.
@@ -139,8 +142,8 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
         let size = self.regions.chunk_size();
         let mut rest = blocks;
         while let [first, ..] = *rest {
-            // SAFETY: the block is one of ours, in use until now (caller); all regions are exposed.
-            let chunk = unsafe { Chunk::around(ours(first), size) };
+            // SAFETY: the block is one of ours, in use until now (caller); as in `put`.
+            let chunk = unsafe { Classed::around(ours(first), size) };
             let (number, _) = chunk.place_of(class, first);
             let mut bits = 0;
             let mut record = H::Record::default();
