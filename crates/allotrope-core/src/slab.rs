@@ -157,8 +157,8 @@ impl<G: Geometry> Slabs<G> {
     ///
     /// # Safety
     ///
-    /// The chunk is on loan from these slabs' [`Chunks`], and at least as long as [`chunk_size`] says for
-    /// one block and a head of [`HEAD_SIZE`].
+    /// The chunk is on loan from these slabs' [`Chunks`], and at least as long as [`chunk_size`]
+    /// says for one block and a head of [`HEAD_SIZE`].
     ///
     /// [`chunk_size`]: crate::layout::uniform::chunk_size
     pub(crate) unsafe fn add(&mut self, chunk: Chunk) {
@@ -166,7 +166,8 @@ impl<G: Geometry> Slabs<G> {
         let Chunk { start, size } = chunk;
         let head = start.cast::<Head>();
         let (older, block_size) = (self.newest, self.geometry.block_size());
-        // SAFETY: the chunk has room for a head (caller), is aligned to a granule, and is ours alone.
+        // SAFETY: the chunk has room for a head (caller), is aligned to a granule, and is ours
+        // alone.
         unsafe { head.write(Head { older, size, block_size, free: 0 }) };
         let (first, blocks) = self.blocks_of(start, size);
         // SAFETY: the first block lies in the chunk, which has room for one (caller).
@@ -299,8 +300,8 @@ impl<G: Geometry> Slabs<G> {
                 unsafe { newer.as_mut() }.older = older;
             }
             note(head.cast(), size);
-            // SAFETY: the slab is these chunks' (caller), and none of its blocks is in use, or in the free
-            // list any more.
+            // SAFETY: the slab is these chunks' (caller), and none of its blocks is in use, or in
+            // the free list any more.
             unsafe { chunks.give_back(Chunk { start: head.cast(), size }) };
         }
     }
@@ -395,8 +396,9 @@ impl<'a, S: Source, P: Policy> Finder<'a, S, P> {
         let start = self.last.map_or(0, |head| head.addr().get());
         if block.addr().get().wrapping_sub(start) >= self.size {
             let head = self.chunks.start_of_chunk(block.cast())?.cast::<Head>();
-            // SAFETY: the block is one of a slab's, at whose start there is a head. In a check, it may be
-            // anything: then there is at least a chunk that was cut, whose first bytes are committed.
+            // SAFETY: the block is one of a slab's, at whose start there is a head. In a check, it
+            // may be anything: then there is at least a chunk that was cut, whose first bytes are
+            // committed.
             (self.last, self.size) = (Some(head), unsafe { head.as_ref() }.size);
         }
         self.last

@@ -19,8 +19,8 @@
 //!
 //! 1. Every block of the class's slabs is in use, in the free list, or available in its slab.
 //! 2. `total` is how many blocks the slabs have, `available` how many of them are in the slabs.
-//! 3. `slabs` links those slabs that have any available, and no others. All are of this class, and of
-//!    the store that each method is called with.
+//! 3. `slabs` links those slabs that have any available, and no others. All are of this class, and
+//!    of the store that each method is called with.
 
 use core::ptr::NonNull;
 

@@ -15,8 +15,8 @@
 //!
 //! 1. A page's bit in `free` is clear if it is of a run that was taken and not given back.
 //! 2. A page's bit in `starts` is set if such a run starts there.
-//! 3. The `count` pages from `base` on lie in the region, which is committed; there are bits for these
-//!    pages only.
+//! 3. The `count` pages from `base` on lie in the region, which is committed; there are bits for
+//!    these pages only.
 
 mod plan;
 
@@ -70,7 +70,8 @@ pub(crate) struct PocketRun {
 }
 
 impl Pocket {
-    /// The pages of `region`, or of as much of it as 64 pages take. Gives the region back if it has none.
+    /// The pages of `region`, or of as much of it as 64 pages take. Gives the region back if it has
+    /// none.
     ///
     /// # Safety
     ///
@@ -338,7 +339,8 @@ impl Pocket {
     pub(crate) unsafe fn slab_of(&self, page: u32) -> NonNull<Slab> {
         let first = self.first_of(page);
         let end = ((first + self.pages_of(first)) as usize) << self.shift;
-        // SAFETY: the run is one of the pocket's pages, and ends with the slab's head (`Plan::place`).
+        // SAFETY: the run is one of the pocket's pages, and ends with the slab's head
+        // (`Plan::place`).
         unsafe { self.base.add(end - HEAD) }.cast()
     }
 

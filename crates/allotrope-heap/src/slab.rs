@@ -18,8 +18,8 @@
 //! 1. The first `blocks - untouched` blocks were handed out before; the others never were.
 //! 2. `free` links those of the former that came back; they are in no other list. The rest are `used`.
 //! 3. A slab is in its class's list of slabs if and only if it has free or untouched blocks.
-//! 4. `blocks` blocks of the class's size, aligned to 16, lie from `start` on, in pages that are the
-//!    slab's alone.
+//! 4. `blocks` blocks of the class's size, aligned to 16, lie from `start` on, in pages that are
+//!    the slab's alone.
 
 use core::ptr::NonNull;
 

@@ -22,8 +22,9 @@
 //!
 //! 1. A large block is in `large`, or it is a run of pages where the source had no region for it.
 //! 2. `used` is how many bytes of pages are in use, those of the pocket apart.
-//! 3. `pages` links heads that [`Pages::open`] made of regions on loan from `source`, each once. They stay
-//!    until they leave the list, and no reference to one outlives a statement or the borrow of the store.
+//! 3. `pages` links heads that [`Pages::open`] made of regions on loan from `source`, each once.
+//!    They stay until they leave the list, and no reference to one outlives a statement or the
+//!    borrow of the store.
 
 mod more;
 mod release;

@@ -1,7 +1,7 @@
 //! What a heap does at the limits of its figures, and over sources that refuse half-way.
 //!
-//! Goal: numbers that are out of a table's range; memory that is read although the source never made it
-//! usable. Both were found with nothing but safe calls.
+//! Goal: numbers that are out of a table's range; memory that is read although the source never
+//! made it usable. Both were found with nothing but safe calls.
 
 use std::alloc::Layout;
 use std::cell::Cell;
@@ -10,8 +10,8 @@ use std::ops::Range;
 use allotrope_core::{AllocError, OsPages, Region, Source};
 use allotrope_heap::{LocalHeap, Strategy};
 
-/// `OsPages`, that lends no region larger than `largest`, and none smaller than `smallest`, and commits as
-/// often as `commits` says.
+/// `OsPages`, that lends no region larger than `largest`, and none smaller than `smallest`, and
+/// commits as often as `commits` says.
 struct Scarce {
     smallest: usize,
     largest: usize,

@@ -41,7 +41,8 @@ impl BlockSize {
         Some(Self(granules as u32))
     }
 
-    /// The size that a request of `size` bytes needs; `None` if it is zero, or larger than any region.
+    /// The size that a request of `size` bytes needs; `None` if it is zero, or larger than any
+    /// region.
     #[inline(always)]
     pub(crate) const fn for_bytes(size: usize) -> Option<Self> {
         // As in `new`.

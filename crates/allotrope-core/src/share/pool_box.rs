@@ -15,9 +15,9 @@ use crate::AllocError;
 ///
 /// # Safety
 ///
-/// A place that `take` returns is aligned, valid for reads and writes of a `T`, and nobody else's, until
-/// it is given back or the pool is dropped, wherever the pool is moved. `give_back` may be called while a
-/// panic unwinds.
+/// A place that `take` returns is aligned, valid for reads and writes of a `T`, and nobody else's,
+/// until it is given back or the pool is dropped, wherever the pool is moved. `give_back` may be
+/// called while a panic unwinds.
 pub unsafe trait Places<T> {
     /// Takes a place for one value.
     ///

@@ -17,8 +17,8 @@
 //! 2. What is below the frontier is committed, save for what lies in free chunks behind the few
 //!    bytes that link them.
 //! 3. `lent` is how many chunks of the region are lent.
-//! 4. A list of heads links those of regions on loan from this source, each once. A head lies in its
-//!    region, where it is initialized and nobody else's.
+//! 4. A list of heads links those of regions on loan from this source, each once. A head lies in
+//!    its region, where it is initialized and nobody else's.
 
 use core::iter;
 use core::marker::PhantomData;
@@ -216,8 +216,8 @@ impl<S: Source, P: Policy> Chunks<S, P> {
 impl<S: Source, P> Drop for Chunks<S, P> {
     fn drop(&mut self) {
         while let Some(head) = self.regions.pop() {
-            // SAFETY: the region is on loan (invariant 4), and its chunks go with the strategy that owns
-            // this, and that has no block any more.
+            // SAFETY: the region is on loan (invariant 4), and its chunks go with the strategy that
+            // owns this, and that has no block any more.
             unsafe { release_clean(&self.source, head.into_region()) };
         }
     }
@@ -265,8 +265,8 @@ impl Heads {
     fn iter_mut(&mut self) -> impl Iterator<Item = &mut Head> {
         let mut next = self.0;
         iter::from_fn(move || {
-            // SAFETY: as in `iter`; each head is in the list once, so it is lent once, and the next is
-            // found before that.
+            // SAFETY: as in `iter`; each head is in the list once, so it is lent once, and the next
+            // is found before that.
             let head = unsafe { next?.as_mut() };
             next = head.next.0;
             Some(head)
@@ -304,7 +304,8 @@ impl Head {
         let head = unsafe { start.add(gap) }.cast::<Self>();
         poison::unpoison(head.cast(), head_size());
         let (next, frontier, free, lent) = (Heads(None), first, None, 0);
-        // SAFETY: the place was just committed; it is aligned to a granule, and nobody else's (caller).
+        // SAFETY: the place was just committed; it is aligned to a granule, and nobody else's
+        // (caller).
         unsafe { head.write(Self { region, next, first, chunk_size, frontier, free, lent }) };
         Ok(OwnHead(head))
     }
@@ -400,7 +401,8 @@ impl Head {
 
     /// # Safety
     ///
-    /// As for [`Chunks::give_back`], and the chunk lies in this region, which is on loan from `source`.
+    /// As for [`Chunks::give_back`], and the chunk lies in this region, which is on loan from
+    /// `source`.
     unsafe fn give_back(&mut self, source: &impl Source, chunk: Chunk) {
         let offset = chunk.start.addr().get() - self.region.start().addr().get();
         // SAFETY: it starts in the region.

@@ -97,10 +97,10 @@ pub unsafe trait Source {
     ///
     /// # Guarantees
     ///
-    /// The region is at least `least` bytes long, and `isize::MAX` at most; it overlaps no other region
-    /// that is lent, and stays where it is, whether or not the source is moved, until it is released. Its
-    /// committed bytes are valid for reads and writes; nobody else accesses any of it. The pointer to it
-    /// reaches all of it, through whatever threads it goes.
+    /// The region is at least `least` bytes long, and `isize::MAX` at most; it overlaps no other
+    /// region that is lent, and stays where it is, whether or not the source is moved, until it is
+    /// released. Its committed bytes are valid for reads and writes; nobody else accesses any of
+    /// it. The pointer to it reaches all of it, through whatever threads it goes.
     ///
     /// # Errors
     ///
@@ -210,8 +210,8 @@ pub unsafe trait Source {
     ///
     /// The returned region takes the place of `region`. What was committed has kept its contents
     /// and is committed; the rest is committed only if all of `region` was. The new bytes read as
-    /// [`Region::contents`] of the returned region says, which need not be what it said before. Of a
-    /// region that is committed in part, a source may refuse to make more.
+    /// [`Region::contents`] of the returned region says, which need not be what it said before. Of
+    /// a region that is committed in part, a source may refuse to make more.
     ///
     /// # Errors
     ///

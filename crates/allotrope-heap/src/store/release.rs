@@ -8,7 +8,8 @@ use crate::pages::Pages;
 use crate::pocket::Pocket;
 
 impl<S: Source, P: Policy, H: Hook> Store<S, P, H> {
-    /// Gives back the regions of which nothing is in use, and what is behind free pages of the others.
+    /// Gives back the regions of which nothing is in use, and what is behind free pages of the
+    /// others.
     pub(crate) fn trim(&mut self) {
         self.discard_free();
         let mut kept = None;

@@ -89,13 +89,14 @@ unsafe trait Platform {
     ///
     /// # Guarantees
     ///
-    /// What was committed still is. The new part is committed if all of the old was, and reads as zero
-    /// once it is. `None` changes nothing; it is the answer where a part of the range is committed and
-    /// the system has no way to grow that.
+    /// What was committed still is. The new part is committed if all of the old was, and reads as
+    /// zero once it is. `None` changes nothing; it is the answer where a part of the range is
+    /// committed and the system has no way to grow that.
     ///
     /// # Safety
     ///
-    /// The range is one that `reserve` or `grow` returned, whole; where it may move, nobody uses it.
+    /// The range is one that `reserve` or `grow` returned, whole; where it may move, nobody uses
+    /// it.
     unsafe fn grow(
         start: NonNull<u8>,
         old: usize,
@@ -266,8 +267,8 @@ unsafe impl Source for OsPages {
         if size < region.size() || size > isize::MAX as usize {
             return Err(region);
         }
-        // SAFETY: the region is a whole range of `Native`'s on loan (caller), which nobody uses where it
-        // may move (caller).
+        // SAFETY: the region is a whole range of `Native`'s on loan (caller), which nobody uses
+        // where it may move (caller).
         match unsafe { Native::grow(region.start(), region.size(), size, movement) } {
             Some(start) => {
                 let bytes = NonNull::slice_from_raw_parts(start, size);

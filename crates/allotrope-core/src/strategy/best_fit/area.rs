@@ -262,8 +262,8 @@ impl Area {
     ) -> Option<Run> {
         // SAFETY: as the caller promises.
         let all = unsafe { self.space.grow_down(start, old, new) }?;
-        // SAFETY: both lie in `all`, which is the caller's block and what was free around it; both have
-        // `kept` bytes (caller).
+        // SAFETY: both lie in `all`, which is the caller's block and what was free around it; both
+        // have `kept` bytes (caller).
         unsafe { self.address(all.start).copy_from(self.address(start), kept) };
         // SAFETY: the rest was free, or part of the block; around `all` nothing is free.
         unsafe { self.space.insert_rest(all, new) };
@@ -353,8 +353,8 @@ impl Area {
             if first < end {
                 let granules = self.geometry.granules;
                 let range = granules + bytes_of(first)..granules + bytes_of(end);
-                // SAFETY: the range lies in a free block, between the granules that hold its size and
-                // links, and is committed (invariant 1); the region is on loan (caller).
+                // SAFETY: the range lies in a free block, between the granules that hold its size
+                // and links, and is committed (invariant 1); the region is on loan (caller).
                 let _ = unsafe { source.discard(region, range) };
             }
         }

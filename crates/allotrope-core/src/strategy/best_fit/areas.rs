@@ -2,8 +2,8 @@
 //!
 //! # Invariants
 //!
-//! 1. Each further area lies in its own region, where it is initialized and nobody else's, and is in
-//!    the list once; the region stays until the area is taken out.
+//! 1. Each further area lies in its own region, where it is initialized and nobody else's, and is
+//!    in the list once; the region stays until the area is taken out.
 
 use core::iter;
 use core::ptr::NonNull;
@@ -89,8 +89,8 @@ impl Areas {
     ///
     /// # Safety
     ///
-    /// The area was opened with room for a header, unless this [is empty](Self::is_empty), and its region
-    /// stays until the area is taken out.
+    /// The area was opened with room for a header, unless this [is empty](Self::is_empty), and its
+    /// region stays until the area is taken out.
     pub(super) unsafe fn add(&mut self, mut area: Area) -> Option<&mut Area> {
         if self.is_empty() {
             area.next = None;

@@ -394,9 +394,9 @@ impl Lists {
     #[inline(always)]
     fn head(&self, bin: u32) -> u32 {
         debug_assert!((bin as usize) < BINS);
-        // SAFETY: bins are those of a `BlockSize` or of a free block, for which `bin_of` stays below
-        // `BINS` (tested: it is monotone, and `BINS` is one above the largest size's), or come from
-        // the map, which has bits for bins of blocks only (invariant 3).
+        // SAFETY: bins are those of a `BlockSize` or of a free block, for which `bin_of` stays
+        // below `BINS` (tested: it is monotone, and `BINS` is one above the largest size's), or
+        // come from the map, which has bits for bins of blocks only (invariant 3).
         unsafe { *self.heads.get_unchecked(bin as usize) }
     }
 

@@ -165,7 +165,8 @@ impl<S: Source, P: Policy, H: Hook> BestFit<S, P, H> {
         if let Some(region) = area.take_region() {
             let all = Run { start: 0, size: area.space.granules() };
             note(&mut self.log, EventKind::Release, &area, all);
-            // SAFETY: the region is on loan from this source, and nobody needs what is in it (caller).
+            // SAFETY: the region is on loan from this source, and nobody needs what is in it
+            // (caller).
             unsafe { release_clean(&self.source, region) };
         }
     }
@@ -219,8 +220,8 @@ impl<S: Source, P: Policy, H: Hook> BestFit<S, P, H> {
         let mut clean = area.clean();
         if new_size > old_size {
             let held = area.space.granules();
-            // SAFETY: the block is in use, and `old_size` granules long (caller); all areas' regions are
-            // on loan from this source.
+            // SAFETY: the block is in use, and `old_size` granules long (caller); all areas'
+            // regions are on loan from this source.
             clean = unsafe { area.grow(&self.source, granule, old_size, new_size) }?;
             let added = area.space.granules() - held;
             if added > 0 {
@@ -321,7 +322,8 @@ impl<S: Source, P: Policy, H: Hook> BestFit<S, P, H> {
             return Err(AllocError);
         }
         let (area, granule) = self.areas.of(start).ok_or(AllocError)?;
-        // SAFETY: the block is in use, and `old_size` granules long (caller); `run` lies in the area.
+        // SAFETY: the block is in use, and `old_size` granules long (caller); `run` lies in the
+        // area.
         let start_now = unsafe {
             let run = area.grow_down(granule, old_size, new_size, old.size());
             area.address(run.ok_or(AllocError)?.start)

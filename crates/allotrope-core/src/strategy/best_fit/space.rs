@@ -454,8 +454,8 @@ impl<T: Table> Space<T> {
     /// The run lies in the space, and has as many granules.
     #[inline(always)]
     unsafe fn touch(&mut self, run: Run, size: u32) {
-        // SAFETY: the edges have a bit for each granule and for the end of the last (`extend`); this is
-        // one of them (caller).
+        // SAFETY: the edges have a bit for each granule and for the end of the last (`extend`);
+        // this is one of them (caller).
         unsafe { self.edges.validate(Self::touched_by(run, size)) };
     }
 

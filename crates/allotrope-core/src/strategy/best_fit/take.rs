@@ -108,7 +108,8 @@ impl<S: Source, P: Policy, H: Hook> BestFit<S, P, H> {
             unsafe { self.release(area) };
             return Err(AllocError);
         };
-        // SAFETY: `open_region` left room for a header unless there is no area, and there is none yet.
+        // SAFETY: `open_region` left room for a header unless there is no area, and there is none
+        // yet.
         unsafe { self.areas.add(area) }.ok_or(AllocError)?;
         Ok(taken)
     }

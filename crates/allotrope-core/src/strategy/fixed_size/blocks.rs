@@ -139,7 +139,8 @@ impl<B: Shape, S: Source, P: Policy, H: Hook> Blocks<B, S, P, H> {
         if self.slabs.untouched() == 0 {
             let chunk = self.chunks.take(const { Self::WISH }, 1)?;
             let (address, size) = (chunk.start.addr().get(), chunk.size);
-            // SAFETY: the chunk was just lent by the slabs' chunks, and is as long as a block needs.
+            // SAFETY: the chunk was just lent by the slabs' chunks, and is as long as a block
+            // needs.
             unsafe { self.slabs.add(chunk) };
             self.log.push(|| Event::internal(EventKind::Refill, address, size));
         }

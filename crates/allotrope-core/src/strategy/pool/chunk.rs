@@ -12,8 +12,8 @@
 //!    a thread that was late may read the link of a chunk that others use.
 //! 2. All else is written while one thread has the chunk to itself, and after that only the
 //!    summary and the words change, as atomics.
-//! 3. Behind the head of a chunk with a class stand `words` words, and behind these its blocks, in the
-//!    chunk. Only bits of blocks are ever set.
+//! 3. Behind the head of a chunk with a class stand `words` words, and behind these its blocks, in
+//!    the chunk. Only bits of blocks are ever set.
 
 use core::marker::PhantomData;
 use core::ops::Deref;
@@ -96,8 +96,8 @@ impl<'p> Chunk<'p> {
         let words = self.first_word();
         let head_size = Self::HEAD_SIZE + blocks.words * size_of::<Word>();
         poison::unpoison(self.start(), head_size);
-        // SAFETY: the words lie behind the head, and before the first block (`Blocks`), in memory that is
-        // this thread's alone (caller).
+        // SAFETY: the words lie behind the head, and before the first block (`Blocks`), in memory
+        // that is this thread's alone (caller).
         unsafe {
             (0..blocks.words).for_each(|n| words.add(n).write(Word::new(blocks.bits(n))));
         }
@@ -180,8 +180,8 @@ impl<'p> Classed<'p> {
     ///
     /// # Safety
     ///
-    /// It lies in one that [`new`](Self::new) may be called for, of `size` bytes, and the pointer reaches
-    /// all of that.
+    /// It lies in one that [`new`](Self::new) may be called for, of `size` bytes, and the pointer
+    /// reaches all of that.
     #[inline(always)]
     pub(super) unsafe fn around<T>(address: NonNull<T>, size: usize) -> Self {
         let offset = address.addr().get() & (size - 1);
@@ -208,7 +208,8 @@ impl<'p> Classed<'p> {
     ///
     /// This thread has the chunk to itself.
     pub(super) unsafe fn summarize(self) -> bool {
-        // SAFETY: as the caller promises; the last reference to the summary is not used when it is written.
+        // SAFETY: as the caller promises; the last reference to the summary is not used when it is
+        // written.
         unsafe {
             let summary = Summary::of(self.occupancy().words());
             (&raw mut (*self.0.head.as_ptr()).summary).write(summary);
@@ -220,8 +221,8 @@ impl<'p> Classed<'p> {
     #[inline(always)]
     pub(super) fn occupancy(self) -> Occupancy<'p> {
         let head = self.0.head.as_ptr();
-        // SAFETY: the chunk has a class, so its head and words are initialized (invariant 3), and nobody
-        // writes to the head but, as an atomic, to the summary (invariant 2).
+        // SAFETY: the chunk has a class, so its head and words are initialized (invariant 3), and
+        // nobody writes to the head but, as an atomic, to the summary (invariant 2).
         unsafe {
             let words = usize::from((&raw const (*head).words).read());
             let words = core::slice::from_raw_parts(self.first_word().as_ptr(), words);
@@ -229,8 +230,8 @@ impl<'p> Classed<'p> {
         }
     }
 
-    /// Its word `number`: a pointer that reaches all of the chunk, which a reference to a word does not.
-    /// Words are valid for shared references during `'p`.
+    /// Its word `number`: a pointer that reaches all of the chunk, which a reference to a word does
+    /// not. Words are valid for shared references during `'p`.
     ///
     /// # Safety
     ///

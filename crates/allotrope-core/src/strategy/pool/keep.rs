@@ -50,8 +50,8 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
         self.forget();
         self.regions.forget_spare();
         let regions = &self.regions;
-        // SAFETY: the pool is borrowed mutably, which ends all blocks (`SharedStrategy::reset`), and what is
-        // in lists was forgotten just now. So this thread has all chunks to itself.
+        // SAFETY: the pool is borrowed mutably, which ends all blocks (`SharedStrategy::reset`),
+        // and what is in lists was forgotten just now. So this thread has all chunks to itself.
         unsafe {
             for (_, chunk) in regions.chunks() {
                 if let Some((_, classed)) = chunk.classed() {
@@ -67,8 +67,8 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
     pub(super) fn trim_all(&mut self, record: &mut H::Record) {
         self.forget();
         self.regions.forget_spare();
-        // SAFETY: the pool is borrowed mutably, and what is in lists was forgotten just now, so this thread
-        // has all chunks to itself. Those that are cleared have no block in use.
+        // SAFETY: the pool is borrowed mutably, and what is in lists was forgotten just now, so
+        // this thread has all chunks to itself. Those that are cleared have no block in use.
         unsafe {
             for (_, chunk) in self.regions.chunks() {
                 if let Some((class, classed)) = chunk.classed()

@@ -22,9 +22,9 @@
 //! 2. A chunk with a free block is held: it is some shard's, it is in the ready stack of its class,
 //!    or a call is under way that will see to it.
 //! 3. Chunks keep their class, and regions stay, until the pool is borrowed mutably.
-//! 4. A shard's word of a class is one of a chunk of that class, made by `Classed::word`. In the ready
-//!    stack of a class are chunks of that class, in the stack of spare ones chunks without one. All are
-//!    this pool's.
+//! 4. A shard's word of a class is one of a chunk of that class, made by `Classed::word`. In the
+//!    ready stack of a class are chunks of that class, in the stack of spare ones chunks without
+//!    one. All are this pool's.
 
 mod batch;
 mod chunk;

@@ -14,8 +14,8 @@
 //!
 //! # Invariants
 //!
-//! 1. A region that is in the table is on loan, and stays there until the pool is borrowed mutably or
-//!    dropped.
+//! 1. A region that is in the table is on loan, and stays there until the pool is borrowed mutably
+//!    or dropped.
 //! 2. Chunks below `cut` are committed. Each has a class and is in the list of it, is in the stack
 //!    of spare chunks, or is in the hands of a call, which [`Growth`] counts.
 //! 3. Who has popped a spare chunk, or moved `cut` over a chunk, has it to itself.
@@ -86,8 +86,8 @@ pub(super) struct Waiting<'p, S: Source, P>(pub(super) &'p Regions<S, P>);
 
 impl<S: Source, P: Policy> Links for Waiting<'_, S, P> {
     fn link(&self, id: u32) -> &AtomicU32 {
-        // SAFETY: these links are for the stacks of this pool alone, which ask for numbers that they have or
-        // had: of chunks that were cut (the pool's invariant 4).
+        // SAFETY: these links are for the stacks of this pool alone, which ask for numbers that
+        // they have or had: of chunks that were cut (the pool's invariant 4).
         unsafe { self.0.chunk(id) }.links().0
     }
 }
@@ -158,7 +158,8 @@ impl<S: Source, P: Policy> Regions<S, P> {
     ///
     /// # Safety
     ///
-    /// It was cut: this thread has the number from [`Chunk::id`], or from one that had it from there.
+    /// It was cut: this thread has the number from [`Chunk::id`], or from one that had it from
+    /// there.
     #[inline]
     pub(super) unsafe fn chunk(&self, id: u32) -> Chunk<'_> {
         // SAFETY: as the caller promises.
@@ -184,8 +185,8 @@ impl<S: Source, P: Policy> Regions<S, P> {
     #[inline]
     pub(super) unsafe fn chunk_at(&self, region: usize, place: usize) -> Chunk<'_> {
         let head = self.table[region].load(Ordering::Relaxed);
-        // SAFETY: the chunk was cut (caller), so its region is in the table (invariant 1), and the chunk
-        // in it.
+        // SAFETY: the chunk was cut (caller), so its region is in the table (invariant 1), and the
+        // chunk in it.
         let start = unsafe { (*head).first.add(place * self.chunk_size()) };
         // SAFETY: it was cut; the region stays for as long as `self` is borrowed.
         unsafe { Chunk::from_head(start.cast()) }

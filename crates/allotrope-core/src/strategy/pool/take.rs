@@ -63,8 +63,8 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
     ) {
         poison::poison(block, block_size(class));
         record.push(|| Self::event(EventKind::Free, block, class, layout));
-        // SAFETY: the block is one of this pool's (caller), whose regions are all exposed; its chunk has
-        // a class, and keeps it (the pool's invariant 3).
+        // SAFETY: the block is one of this pool's (caller), whose regions are all exposed; its
+        // chunk has a class, and keeps it (the pool's invariant 3).
         let chunk = unsafe { Classed::around(ours(block), self.regions.chunk_size()) };
         let (number, bit) = chunk.place_of(class, block);
         // SAFETY: the block's word is one of the chunk's.
@@ -85,8 +85,8 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
     #[inline(always)]
     fn take_from_word(&self, shard: usize, class: usize) -> Option<NonNull<u8>> {
         let word = self.word_of(shard, class)?;
-        // SAFETY: a shard's word of a class is one of a chunk of that class (the pool's invariant 4), and
-        // the bit was set.
+        // SAFETY: a shard's word of a class is one of a chunk of that class (the pool's invariant
+        // 4), and the bit was set.
         unsafe {
             let bit = word.as_ref().take()?;
             let chunk = self.chunk_of(word);
@@ -222,7 +222,8 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
             if let Some(chunk) = chunk
                 && let Some((number, bit)) = chunk.occupancy().take()
             {
-                // SAFETY: the shard's chunk for a class has it (the pool's invariant 4), and the bit was set.
+                // SAFETY: the shard's chunk for a class has it (the pool's invariant 4), and the
+                // bit was set.
                 return Some(unsafe { chunk.block(class, number, bit) });
             }
         }

@@ -446,8 +446,8 @@ unsafe impl<S: Source, P: Policy, H: Hook> Strategy for Segregated<S, P, H> {
         for slabs in &mut self.classes {
             slabs.reset();
         }
-        // SAFETY: to borrow a strategy mutably for this ends all blocks (`Strategy::reset`); the slabs were
-        // forgotten just now.
+        // SAFETY: to borrow a strategy mutably for this ends all blocks (`Strategy::reset`); the
+        // slabs were forgotten just now.
         unsafe { self.chunks.reset() };
         (self.slab_count, self.reconcile_at) = (0, refill::PATIENCE);
         // SAFETY: as above.
