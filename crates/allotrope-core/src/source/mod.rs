@@ -309,3 +309,16 @@ impl Region {
         self.contents
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_is_committed_of_a_region_than_it_has() {
+        let bytes = NonNull::slice_from_raw_parts(NonNull::<u8>::dangling(), 100);
+        for (committed, all) in [(0, 0), (99, 99), (100, 100), (101, 100), (usize::MAX, 100)] {
+            assert_eq!(Region::new(bytes, committed, Contents::Zero).committed(), all);
+        }
+    }
+}

@@ -331,6 +331,27 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_region_that_is_committed_in_part_is_whole_after_it_was_to_grow() {
+        for movement in [Movement::Never, Movement::Allowed] {
+            let (source, region) = reserved(1 << 20);
+            let half = region.size() / 2;
+            // SAFETY: as above; where it has moved, the region is not used at its old place.
+            unsafe {
+                source.commit(&region, 0..half).unwrap();
+                region.start().write_bytes(7, half);
+                let region = match source.grow_region(region, 1 << 22, movement) {
+                    Ok(region) | Err(region) => region,
+                };
+                source.commit(&region, 0..region.size()).unwrap();
+                let bytes = region.bytes().as_ref();
+                assert!(bytes[..half].iter().all(|byte| *byte == 7));
+                assert!(!ZEROES || bytes[half..].iter().all(|byte| *byte == 0));
+                source.release(region);
+            }
+        }
+    }
+
     #[cfg(target_pointer_width = "64")]
     #[test]
     fn several_gibibytes_are_one_region() {
