@@ -6,43 +6,59 @@
 use std::alloc::Layout;
 use std::cell::Cell;
 use std::ops::Range;
+use std::ptr::NonNull;
 
 use allotrope_core::{AllocError, OsPages, Region, Source};
 use allotrope_heap::{LocalHeap, Strategy};
 
-/// `OsPages`, that lends no region larger than `largest`, and none smaller than `smallest`, and
-/// commits as often as `commits` says.
+/// `OsPages`, that lends no region larger than `largest`, and none smaller than `smallest`, from
+/// `shift` bytes behind a page's start on, and commits as often as `commits` says. What is not
+/// committed cannot be read.
 struct Scarce {
     smallest: usize,
     largest: usize,
+    shift: usize,
     commits: Cell<usize>,
 }
 
 impl Scarce {
     fn new(smallest: usize, largest: usize, commits: usize) -> Self {
-        Self { smallest, largest, commits: Cell::new(commits) }
+        Self { smallest, largest, shift: 0, commits: Cell::new(commits) }
+    }
+
+    /// The region of `OsPages` that a region of ours is the end of.
+    fn whole(&self, region: &Region) -> Region {
+        // SAFETY: the region starts so far behind the other one's start.
+        let start = unsafe { region.start().sub(self.shift) };
+        let bytes = NonNull::slice_from_raw_parts(start, region.size() + self.shift);
+        Region::new(bytes, 0, region.contents())
     }
 }
 
-// SAFETY: the regions are those of `OsPages`; a commit that is refused changes nothing.
+// SAFETY: the regions are parts of those of `OsPages`; a commit that is refused changes nothing.
 unsafe impl Source for Scarce {
     fn reserve(&self, least: usize, wanted: usize) -> Result<Region, AllocError> {
         if least > self.largest {
             return Err(AllocError);
         }
-        let size = wanted.clamp(self.smallest, self.largest).max(least);
-        OsPages::new().reserve(size, size)
+        let size = wanted.clamp(self.smallest, self.largest).max(least) + self.shift;
+        let whole = OsPages::new().reserve(size, size)?;
+        // SAFETY: the region is longer than `shift`.
+        let start = unsafe { whole.start().add(self.shift) };
+        let bytes = NonNull::slice_from_raw_parts(start, whole.size() - self.shift);
+        Ok(Region::new(bytes, 0, whole.contents()))
     }
 
     unsafe fn commit(&self, region: &Region, range: Range<usize>) -> Result<(), AllocError> {
         self.commits.set(self.commits.get().checked_sub(1).ok_or(AllocError)?);
+        let range = range.start + self.shift..range.end + self.shift;
         // SAFETY: as the caller promises.
-        unsafe { OsPages::new().commit(region, range) }
+        unsafe { OsPages::new().commit(&self.whole(region), range) }
     }
 
     unsafe fn release(&self, region: Region) {
         // SAFETY: as the caller promises.
-        unsafe { OsPages::new().release(region) };
+        unsafe { OsPages::new().release(self.whole(&region)) };
     }
 }
 
@@ -81,5 +97,40 @@ fn a_region_of_which_only_the_head_was_committed_is_not_read() {
         let _ = (heap.copy_blocks(&mut []), heap.bytes_free(), heap.largest_free_block());
         heap.trim();
         heap.check_invariants().unwrap();
+    }
+}
+
+#[test]
+fn whatever_commit_fails_nothing_is_read_that_is_not_there_and_nothing_is_lost() {
+    let layouts = [(16, 8), (700, 4), (5000, 1), (100_000, 4096), (3 << 20, 1), (40, 8)];
+    let layouts = layouts.map(|(size, align)| Layout::from_size_align(size, align).unwrap());
+    for smallest in [1, 1 << 16, 300_000, 1 << 20, 1 << 29] {
+        for shift in [0, 1, 24, 4095] {
+            for commits in 0..16 {
+                let source = Scarce { shift, ..Scarce::new(smallest, 1 << 30, commits) };
+                let heap = LocalHeap::new(source);
+                let mut held = Vec::new();
+                for layout in layouts.iter().cycle().take(18) {
+                    let Ok(block) = heap.allocate(*layout) else { continue };
+                    // SAFETY: the block is new, and as long as it says.
+                    unsafe { block.cast::<u8>().write_bytes(held.len() as u8, block.len()) };
+                    held.push((block, *layout));
+                }
+                let used: usize = held.iter().map(|(block, _)| block.len()).sum();
+                assert_eq!((heap.bytes_used(), heap.copy_blocks(&mut [])), (used, held.len()));
+                heap.check_invariants().unwrap();
+                heap.trim();
+                for (mark, (block, layout)) in held.into_iter().enumerate() {
+                    // SAFETY: the block is ours, all of it was written above, and it is freed once.
+                    unsafe {
+                        assert!(block.as_ref().iter().all(|byte| *byte == mark as u8));
+                        heap.deallocate(block.cast(), layout);
+                    }
+                }
+                heap.check_invariants().unwrap();
+                assert_eq!((heap.bytes_used(), heap.stats().used()), (0, 0));
+                heap.trim();
+            }
+        }
     }
 }

@@ -195,7 +195,8 @@ unsafe impl Source for OsPages {
             Some(size) if size <= isize::MAX as usize => Ok(size),
             _ => Err(AllocError),
         };
-        let least = round(least)?;
+        // Nobody who keeps the contract asks for 0, but this is safe to call: no region is empty.
+        let least = round(least.max(1))?;
         let mut size = round(reserve_size(wanted)).unwrap_or(least).max(least);
         loop {
             if let Some((start, contents)) = Native::reserve(size) {
@@ -388,6 +389,14 @@ mod tests {
         for size in [usize::MAX, isize::MAX as usize, isize::MAX as usize - 4096] {
             assert_eq!(source.reserve(size, size), Err(AllocError), "{size}");
         }
+    }
+
+    #[test]
+    fn no_region_is_empty() {
+        let (source, region) = reserved(0);
+        assert!(region.size() >= OsPages::page_size());
+        // SAFETY: lent just above.
+        unsafe { source.release(region) };
     }
 
     #[test]
