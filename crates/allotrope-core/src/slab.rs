@@ -202,7 +202,7 @@ impl<G: Geometry> Slabs<G> {
     }
 
     /// Where each slab starts, and how many bytes it has, newest first.
-    pub(crate) fn extents(&self) -> impl Iterator<Item = (NonNull<u8>, usize)> + use<G> {
+    pub(crate) fn extents(&self) -> impl Iterator<Item = (NonNull<u8>, usize)> {
         // SAFETY: a head of ours is initialized (invariant 4).
         self.heads().map(|head| (head.cast(), unsafe { head.as_ref() }.size))
     }
@@ -365,13 +365,13 @@ impl<G: Geometry> Slabs<G> {
     }
 
     /// Every slab's head, newest first.
-    fn heads(&self) -> impl Iterator<Item = NonNull<Head>> + use<G> {
+    fn heads(&self) -> impl Iterator<Item = NonNull<Head>> {
         // SAFETY: a head of ours is initialized (invariant 4).
         iter::successors(self.newest, |head| unsafe { head.as_ref() }.older)
     }
 
     /// Every block of the free list.
-    fn free_list(&self) -> impl Iterator<Item = NonNull<FreeBlock>> + use<G> {
+    fn free_list(&self) -> impl Iterator<Item = NonNull<FreeBlock>> {
         // SAFETY: invariant 3; `push` wrote the links.
         iter::successors(self.free, |block| unsafe { block.read() }.next)
     }

@@ -187,7 +187,7 @@ impl Class {
     }
 
     /// The blocks of the list.
-    pub(crate) fn list(&self) -> impl Iterator<Item = NonNull<FreeBlock>> + use<> {
+    pub(crate) fn list(&self) -> impl Iterator<Item = NonNull<FreeBlock>> {
         // SAFETY: blocks in the list are ours, and start with a link.
         core::iter::successors(self.free, |block| unsafe { block.read() }.next)
     }

@@ -139,7 +139,7 @@ impl<S: Source, P: Policy, H: Hook> Store<S, P, H> {
     }
 
     /// The regions with tables, newest first.
-    pub(crate) fn regions(&self) -> impl Iterator<Item = NonNull<Pages>> + use<S, P, H> {
+    pub(crate) fn regions(&self) -> impl Iterator<Item = NonNull<Pages>> {
         let mut next = self.pages;
         core::iter::from_fn(move || {
             let pages = next?;

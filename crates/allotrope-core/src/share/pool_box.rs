@@ -77,7 +77,8 @@ impl<'p, T, O: Places<T>> PoolBox<'p, T, O> {
     #[inline(always)]
     pub(super) fn insert(pool: &'p O, value: T) -> Self {
         match pool.take() {
-            Ok(place) => Self::fill(pool, place, value),
+            // SAFETY: the pool has just given the place out.
+            Ok(place) => unsafe { Self::fill(pool, place, value) },
             Err(AllocError) => exhausted(),
         }
     }
@@ -85,7 +86,8 @@ impl<'p, T, O: Places<T>> PoolBox<'p, T, O> {
     #[inline(always)]
     pub(super) fn try_insert(pool: &'p O, value: T) -> Result<Self, T> {
         match pool.take() {
-            Ok(place) => Ok(Self::fill(pool, place, value)),
+            // SAFETY: as in `insert`.
+            Ok(place) => Ok(unsafe { Self::fill(pool, place, value) }),
             Err(AllocError) => Err(value),
         }
     }
@@ -96,7 +98,8 @@ impl<'p, T, O: Places<T>> PoolBox<'p, T, O> {
         let free_place = GiveBack { pool, place };
         let value = make();
         mem::forget(free_place);
-        Self::fill(pool, place, value)
+        // SAFETY: as in `insert`, and the place was not given back.
+        unsafe { Self::fill(pool, place, value) }
     }
 
     /// # Safety
@@ -107,9 +110,14 @@ impl<'p, T, O: Places<T>> PoolBox<'p, T, O> {
         Self { value, pool, owns: PhantomData }
     }
 
+    /// A box of a value that is moved to its place.
+    ///
+    /// # Safety
+    ///
+    /// `pool.take` returned the place, which nobody else has.
     #[inline(always)]
-    fn fill(pool: &'p O, place: NonNull<T>, value: T) -> Self {
-        // SAFETY: the place is the pool's, for a `T`, and nobody has it.
+    unsafe fn fill(pool: &'p O, place: NonNull<T>, value: T) -> Self {
+        // SAFETY: a place is aligned and valid for a `T` (`Places`), and this one is ours (caller).
         unsafe { place.write(value) };
         Self { value: place, pool, owns: PhantomData }
     }

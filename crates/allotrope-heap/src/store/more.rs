@@ -60,10 +60,12 @@ impl<S: Source, P: Policy, H: Hook> Store<S, P, H> {
         if room < least {
             return Err(AllocError);
         }
-        for pages in self.regions() {
+        let mut next = self.pages;
+        while let Some(pages) = next {
             // SAFETY: heads in the list are ours and initialized, and nobody else borrows them.
             let (addable, growth) = unsafe {
                 let pages = pages.as_ref();
+                next = pages.next;
                 (pages.addable(), pages.rounded(growth).min(pages.addable()).min(room))
             };
             // SAFETY: as above.

@@ -145,7 +145,11 @@ process_wide! {
 }
 
 /// The whole pages that `range` touches, or those that lie in it.
-fn pages(region: &Region, range: Range<usize>, rounding: Rounding) -> (NonNull<u8>, usize) {
+///
+/// # Safety
+///
+/// The region is one of [`OsPages`]', on loan.
+unsafe fn pages(region: &Region, range: Range<usize>, rounding: Rounding) -> (NonNull<u8>, usize) {
     let page_size = Native::page_size();
     let (start, end) = match rounding {
         Rounding::Outward => {
@@ -164,13 +168,18 @@ enum Rounding {
 }
 
 /// What the bytes of `range` read as after `take_away` was called for the pages that lie in it.
-fn of_whole_pages(
+///
+/// # Safety
+///
+/// As for [`pages`].
+unsafe fn of_whole_pages(
     region: &Region,
     range: Range<usize>,
     take_away: impl Fn(NonNull<u8>, usize) -> Contents,
 ) -> Contents {
     let whole = range.len();
-    let (start, size) = pages(region, range, Rounding::Inward);
+    // SAFETY: as the caller promises.
+    let (start, size) = unsafe { pages(region, range, Rounding::Inward) };
     if size == 0 {
         return Contents::Unknown;
     }
@@ -211,24 +220,28 @@ unsafe impl Source for OsPages {
     }
 
     unsafe fn commit(&self, region: &Region, range: Range<usize>) -> Result<(), AllocError> {
-        let (start, size) = pages(region, range, Rounding::Outward);
+        // SAFETY: the region is on loan (caller).
+        let (start, size) = unsafe { pages(region, range, Rounding::Outward) };
         // SAFETY: the pages lie in the region, which is on loan (caller).
         let committed = size == 0 || unsafe { Native::commit(start, size) };
         committed.then_some(()).ok_or(AllocError)
     }
 
     unsafe fn decommit(&self, region: &Region, range: Range<usize>) -> Contents {
-        // SAFETY: the pages lie in the range, which nobody needs or accesses (caller).
-        of_whole_pages(region, range, |start, size| unsafe { Native::decommit(start, size) })
+        // SAFETY: the region is on loan; the pages lie in the range, which nobody needs or accesses
+        // (caller).
+        unsafe { of_whole_pages(region, range, |start, size| Native::decommit(start, size)) }
     }
 
     unsafe fn discard(&self, region: &Region, range: Range<usize>) -> Contents {
-        // SAFETY: the pages lie in the range, which is committed, and which nobody needs (caller).
-        of_whole_pages(region, range, |start, size| unsafe { Native::discard(start, size) })
+        // SAFETY: the region is on loan; the pages lie in the range, which is committed, and which
+        // nobody needs (caller).
+        unsafe { of_whole_pages(region, range, |start, size| Native::discard(start, size)) }
     }
 
     unsafe fn expect_use(&self, region: &Region, range: Range<usize>) {
-        let (start, size) = pages(region, range, Rounding::Inward);
+        // SAFETY: the region is on loan (caller).
+        let (start, size) = unsafe { pages(region, range, Rounding::Inward) };
         if size > 0 {
             // SAFETY: the pages lie in the region, which is on loan (caller).
             unsafe { Native::prefer_large_pages(start, size) };

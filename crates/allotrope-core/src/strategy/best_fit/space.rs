@@ -168,7 +168,8 @@ impl<T: Table> Space<T> {
             unsafe { self.table.take(self.table.place(start), size) };
             return Some(Run { start, size });
         }
-        if let Some(start) = self.lists.pop(&self.table, size) {
+        // SAFETY: the lists are of this table, and the size is below `FIRST_STEPPED`.
+        if let Some(start) = unsafe { self.lists.pop(&self.table, size) } {
             // SAFETY: the block was free and in no list any more; it is in use now.
             unsafe {
                 self.edges.toggle(start);
@@ -227,7 +228,8 @@ impl<T: Table> Space<T> {
     #[inline(always)]
     fn allocate_stepped(&mut self, wanted: BlockSize) -> Run {
         let size = wanted.get();
-        let (found, bin) = self.lists.find_stepped(&self.table, wanted);
+        // SAFETY: the lists are of this table.
+        let (found, bin) = unsafe { self.lists.find_stepped(&self.table, wanted) };
         if !is_block(found.start) {
             return self.allocate_last(size);
         }

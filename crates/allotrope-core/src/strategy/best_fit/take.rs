@@ -70,19 +70,20 @@ impl<S: Source, P: Policy, H: Hook> BestFit<S, P, H> {
 
     /// Takes an aligned block of what is free already. If any will do, all blocks are looked at.
     fn take_held(&mut self, size: BlockSize, align: u32) -> Option<Taken> {
-        let held = |area| {
-            Taken::by(area, size.get(), |area: &mut Area| match align {
-                1 => area.allocate(size).or_else(|| area.allocate_anywhere(size, 1)),
-                _ => area.allocate_aligned(size, align),
-            })
+        let allocate = |area: &mut Area| match align {
+            1 => area.allocate(size).or_else(|| area.allocate_anywhere(size, 1)),
+            _ => area.allocate_aligned(size, align),
         };
+        // SAFETY: what an area allocates lies in it.
+        let held = |area| unsafe { Taken::by(area, size.get(), allocate) };
         self.areas.iter_mut().find_map(held)
     }
 
     /// Takes an aligned block of what is free already, however many blocks are looked at.
     fn take_anywhere(&mut self, size: BlockSize, align: u32) -> Option<Taken> {
-        let anywhere =
-            |area| Taken::by(area, size.get(), |area| area.allocate_anywhere(size, align));
+        let allocate = |area: &mut Area| area.allocate_anywhere(size, align);
+        // SAFETY: what an area allocates lies in it.
+        let anywhere = |area| unsafe { Taken::by(area, size.get(), allocate) };
         self.areas.iter_mut().find_map(anywhere)
     }
 
@@ -94,22 +95,24 @@ impl<S: Source, P: Policy, H: Hook> BestFit<S, P, H> {
             // SAFETY: all areas' regions are on loan from this source.
             if let Ok(run) = unsafe { area.extend(&self.source, enough, growth) } {
                 note(&mut self.log, EventKind::Refill, area, run);
-                return Taken::by(area, size.get(), |area| area.allocate_aligned(size, align))
-                    .ok_or(AllocError);
+                let allocate = |area: &mut Area| area.allocate_aligned(size, align);
+                // SAFETY: what an area allocates lies in it.
+                return unsafe { Taken::by(area, size.get(), allocate) }.ok_or(AllocError);
             }
         }
         let mut area = self.open_region(enough, size.get(), growth)?;
-        let taken = Taken::by(&mut area, size.get(), |area| {
+        let allocate = |area: &mut Area| {
             area.allocate_aligned(size, align).or_else(|| area.allocate_anywhere(size, align))
-        });
-        let Some(taken) = taken else {
+        };
+        // SAFETY: what an area allocates lies in it.
+        let Some(taken) = (unsafe { Taken::by(&mut area, size.get(), allocate) }) else {
             // The region is shorter than `enough`, and not where the alignment would have it.
             // SAFETY: it is in no list yet, and has no block.
             unsafe { self.release(area) };
             return Err(AllocError);
         };
-        // SAFETY: `open_region` left room for a header unless there is no area, and there is none
-        // yet.
+        // SAFETY: `open_region` left room for a header unless there was no area, and none was added
+        // since. The region is on loan until the area is taken out.
         unsafe { self.areas.add(area) }.ok_or(AllocError)?;
         Ok(taken)
     }

@@ -23,14 +23,18 @@ pub(super) struct Taken {
 
 impl Taken {
     /// What `allocate` takes out of an area, with what was free behind it: a block of `size`.
-    pub(super) fn by(
+    ///
+    /// # Safety
+    ///
+    /// What `allocate` returns lies in the area.
+    pub(super) unsafe fn by(
         area: &mut Area,
         size: u32,
         allocate: impl FnOnce(&mut Area) -> Option<Run>,
     ) -> Option<Self> {
         let clean = area.clean();
         let found = allocate(area)?;
-        // SAFETY: the area has just given it out.
+        // SAFETY: as the caller promises.
         Some(unsafe { Self::new(area, size, found, clean) })
     }
 

@@ -113,12 +113,15 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
                 return Some((chunk, chunk.number_of(word), bits));
             }
         }
-        self.search(shard, class, record, |chunk, last| {
+        let take = |chunk: Classed<'_>, last| {
             let (number, bits) = chunk.occupancy().take_many(last, most)?;
             Some((number, (chunk.id(), number, bits)))
-        })
-        // SAFETY: the number is that of a chunk with this class (`search`).
-        .map(|(id, number, bits)| (unsafe { self.regions.classed(id) }, number, bits))
+        };
+        // SAFETY: blocks were taken of the word with this number, and the chunk has the class.
+        unsafe {
+            let (id, number, bits) = self.search(shard, class, record, take)?;
+            Some((self.regions.classed(id), number, bits))
+        }
     }
 
     /// Frees blocks, on any thread.
@@ -164,7 +167,7 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
             }
             // SAFETY: the blocks' word is one of the chunk's.
             if unsafe { chunk.word(number).as_ref() }.put(bits) {
-                self.raise(chunk, number, class);
+                self.raise(chunk, number);
             }
             record.deliver(&self.hook);
         }

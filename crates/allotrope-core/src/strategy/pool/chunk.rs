@@ -217,6 +217,13 @@ impl<'p> Classed<'p> {
         }
     }
 
+    /// Its class.
+    pub(super) fn class(self) -> usize {
+        // SAFETY: the head is initialized, and the class does not change while the chunk has one
+        // (invariant 2).
+        usize::from(unsafe { (&raw const (*self.0.head.as_ptr()).class).read() })
+    }
+
     /// Which of its blocks are free.
     #[inline(always)]
     pub(super) fn occupancy(self) -> Occupancy<'p> {

@@ -193,7 +193,11 @@ impl<S: Source, P: Policy> Regions<S, P> {
     }
 
     /// A chunk of free blocks of `class`, in `list` already, that the caller holds.
-    pub(super) fn add(&self, class: usize, list: &PushList) -> Option<Classed<'_>> {
+    ///
+    /// # Safety
+    ///
+    /// The list is that of all chunks of this class, in the pool of these regions.
+    pub(super) unsafe fn add(&self, class: usize, list: &PushList) -> Option<Classed<'_>> {
         loop {
             let vacancy = self.vacancy();
             let size = self.chunk_size();
@@ -226,8 +230,8 @@ impl<S: Source, P: Policy> Regions<S, P> {
     }
 
     /// The first place in the table that has no region.
-    fn vacancy(&self) -> Option<&AtomicPtr<RegionHead>> {
-        self.table.iter().find(|place| place.load(Ordering::Relaxed).is_null())
+    fn vacancy(&self) -> Option<usize> {
+        self.table.iter().position(|place| place.load(Ordering::Relaxed).is_null())
     }
 
     fn take_spare(&self, publish: impl Fn(Chunk<'_>)) -> Option<Chunk<'_>> {
@@ -286,7 +290,7 @@ impl<S: Source, P: Policy> Regions<S, P> {
     /// Gets a region for this place in the table, unless another thread does so meanwhile: many
     /// that find at once that no chunk is left would else fill the table with a region each.
     #[cold]
-    fn add_region(&self, vacancy: &AtomicPtr<RegionHead>) -> Result<(), AllocError> {
+    fn add_region(&self, vacancy: usize) -> Result<(), AllocError> {
         // A source that might call this pool would wait for itself. Over one, a call may be refused
         // while another is getting the last region.
         let _adding = (!S::MAY_REENTER).then(|| self.growth.begin());
@@ -306,7 +310,7 @@ impl<S: Source, P: Policy> Regions<S, P> {
         if let Err(region) = unsafe { self.adopt(region, vacancy) } {
             // SAFETY: the region is on loan, and nobody knows of it.
             unsafe { release_clean(&self.source, region) };
-            if vacancy.load(Ordering::Relaxed).is_null() {
+            if self.table[vacancy].load(Ordering::Relaxed).is_null() {
                 return Err(AllocError);
             }
         }
@@ -319,7 +323,7 @@ impl<S: Source, P: Policy> Regions<S, P> {
     /// # Safety
     ///
     /// The region is on loan from our source, and nobody uses it.
-    unsafe fn adopt(&self, region: Region, vacancy: &AtomicPtr<RegionHead>) -> Result<(), Region> {
+    unsafe fn adopt(&self, region: Region, vacancy: usize) -> Result<(), Region> {
         let start = region.start();
         let gap = start.addr().get().wrapping_neg() % align_of::<RegionHead>();
         let head_end = gap + size_of::<RegionHead>();
@@ -345,7 +349,7 @@ impl<S: Source, P: Policy> Regions<S, P> {
         let (empty, order) = (ptr::null_mut(), (Ordering::Release, Ordering::Relaxed));
         // SAFETY: if it is not in the table, nobody else knows of the head just written.
         let give_back = |_| unsafe { place.read() }.region;
-        let stored = vacancy.compare_exchange(empty, place.as_ptr(), order.0, order.1);
+        let stored = self.table[vacancy].compare_exchange(empty, place.as_ptr(), order.0, order.1);
         stored.map(|_| ()).map_err(give_back)
     }
 

@@ -69,7 +69,7 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
         let (number, bit) = chunk.place_of(class, block);
         // SAFETY: the block's word is one of the chunk's.
         if unsafe { chunk.word(number).as_ref() }.put(bit) {
-            self.raise(chunk, number, class);
+            self.raise(chunk, number);
         }
     }
 
@@ -120,9 +120,9 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
     /// Tells a chunk that its word `number` is no longer empty.
     #[cold]
     #[inline(never)]
-    pub(super) fn raise(&self, chunk: Classed<'_>, number: usize, class: usize) {
+    pub(super) fn raise(&self, chunk: Classed<'_>, number: usize) {
         if chunk.occupancy().raise(number) {
-            self.classes[class].ready.push(chunk.id(), &Waiting(&self.regions));
+            self.classes[chunk.class()].ready.push(chunk.id(), &Waiting(&self.regions));
         }
     }
 
@@ -141,7 +141,8 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
         };
         loop {
             let adopted = self.regions.adopted();
-            let block = self.search(shard, class, record, take);
+            // SAFETY: the number is that of a word that `take` found a block in.
+            let block = unsafe { self.search(shard, class, record, take) };
             if let Some(block) = block.or_else(|| self.take_anywhere(class)) {
                 return Ok(block);
             }
@@ -154,7 +155,11 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
     /// Looks for what `take` takes from a chunk: in the shard's own, in those that wait, and in new
     /// ones. It is told which word was the last one. The chunk where it is found is the shard's from
     /// then on.
-    pub(super) fn search<R>(
+    ///
+    /// # Safety
+    ///
+    /// `take` returns the number of a word of the chunk.
+    pub(super) unsafe fn search<R>(
         &self,
         shard: usize,
         class: usize,
@@ -166,7 +171,7 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
             // SAFETY: it is the shard's word.
             let chunk = unsafe { self.chunk_of(old) };
             if let Some((number, taken)) = take(chunk, chunk.number_of(old)) {
-                // SAFETY: the chunk has this word: something was taken of it.
+                // SAFETY: the chunk has this word (caller).
                 let new = unsafe { chunk.word(number) }.as_ptr();
                 let old = old.as_ptr();
                 // Where this fails, another thread has given the shard something to take from.
@@ -178,14 +183,14 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
         loop {
             let chunk = self.next_chunk(class, record)?;
             let Some((number, taken)) = take(chunk, usize::MAX) else {
-                self.let_go(chunk, class);
+                self.let_go(chunk);
                 continue;
             };
             // SAFETY: as above.
             let word = unsafe { chunk.word(number) }.as_ptr();
             if let Some(old) = NonNull::new(current.swap(word, Ordering::AcqRel)) {
                 // SAFETY: it was the shard's word.
-                self.let_go(unsafe { self.chunk_of(old) }, class);
+                self.let_go(unsafe { self.chunk_of(old) });
             }
             return Some(taken);
         }
@@ -198,16 +203,17 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
             // SAFETY: chunks that wait for a shard have the class (the pool's invariant 4).
             return Some(unsafe { regions.classed(id) });
         }
-        let chunk = regions.add(class, &classes[class].all)?;
+        // SAFETY: the list is that of the class.
+        let chunk = unsafe { regions.add(class, &classes[class].all) }?;
         let (start, size) = (chunk.start().addr().get(), regions.chunk_size());
         record.push(|| Event::internal(EventKind::Refill, start, size));
         Some(chunk)
     }
 
     /// Holds a chunk no longer: it waits for another shard if it may have a free block.
-    fn let_go(&self, chunk: Classed<'_>, class: usize) {
+    fn let_go(&self, chunk: Classed<'_>) {
         if !chunk.occupancy().give_up() {
-            self.classes[class].ready.push(chunk.id(), &Waiting(&self.regions));
+            self.classes[chunk.class()].ready.push(chunk.id(), &Waiting(&self.regions));
         }
     }
 

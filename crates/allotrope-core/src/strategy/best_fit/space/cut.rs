@@ -19,7 +19,8 @@ impl<T: Table> Space<T> {
         if size.checked_add(align - 1).is_none() {
             return Run::NOWHERE;
         }
-        let (found, bin) = self.lists.find_aligned(&self.table, wanted, align, phase);
+        // SAFETY: the lists are of this table.
+        let (found, bin) = unsafe { self.lists.find_aligned(&self.table, wanted, align, phase) };
         if !is_block(found.start) {
             return self.allocate_aligned_last(size, align, phase);
         }
@@ -42,7 +43,8 @@ impl<T: Table> Space<T> {
     #[cold]
     pub fn allocate_anywhere(&mut self, wanted: BlockSize, align: u32, phase: u32) -> Run {
         let size = wanted.get();
-        let found = self.lists.find_aligned_anywhere(&self.table, wanted, align, phase);
+        // SAFETY: the lists are of this table.
+        let found = unsafe { self.lists.find_aligned_anywhere(&self.table, wanted, align, phase) };
         if !is_block(found.start) {
             return Run::NOWHERE;
         }

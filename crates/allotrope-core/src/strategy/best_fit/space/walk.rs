@@ -10,7 +10,8 @@ impl<T: Table> Space<T> {
             return self.free_runs().map(|run| run.size).max().unwrap_or(0);
         }
         let tail = if self.tail == NONE { 0 } else { self.granules - self.tail };
-        self.lists.largest(&self.table).max(tail)
+        // SAFETY: the lists are of this table.
+        unsafe { self.lists.largest(&self.table) }.max(tail)
     }
 
     /// Is there a tail?
