@@ -16,7 +16,7 @@
 //! | at hand | made by | provenance |
 //! |---|---|---|
 //! | a pointer to the region | [`within`] | strict: that pointer's |
-//! | the address alone: a free list knows no regions | [`ours`] | of a region that was [exposed](exposed) when it was lent |
+//! | the address alone: a free list knows no regions, and a free of best fit has no register to spare | [`ours`] | of a region that was [exposed](exposed) when it was lent |
 //! | the address alone: a block between affixes | [`ours`] | of the part's block, which [`expose`] has exposed |
 //!
 //! # Why that is right

@@ -384,7 +384,8 @@ unsafe impl<S: Source, P: Policy, H: Hook> Strategy for BestFit<S, P, H> {
             // SAFETY: as the caller promises.
             return unsafe { self.deallocate_further(start, layout, size) };
         };
-        let place = area.own(start);
+        // Not `Area::own`: it would cost an instruction or two, for the region's pointer is not at hand.
+        let place = ours(start);
         // SAFETY: the block is in use, `size` granules long, and nobody needs it (caller).
         let run = unsafe { area.space.free(place, Run { start: granule, size }) };
         let free = area.start().addr().get() + bytes_of(run.start);
