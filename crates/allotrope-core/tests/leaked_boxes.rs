@@ -91,9 +91,9 @@ fn allocators_that_nest_free_by_what_is_left_of_a_leaked_box() {
     boxes_and_vectors(&inner);
     boxes_and_vectors(&outer);
     let affix = Affix::new(&inner, 7_u64, *b"canary");
-    boxes_and_vectors(&affix);
-    boxes_and_vectors(&Affix::new(Global, 1_u8, ()));
-    boxes_and_vectors(&AlignTo::<64, _>::new(&outer));
+    boxes_and_vectors(affix);
+    boxes_and_vectors(Affix::new(Global, 1_u8, ()));
+    boxes_and_vectors(AlignTo::<64, _>::new(&outer));
     assert_eq!((inner.bytes_used(), inner.check_invariants()), (0, Ok(())));
     drop(inner);
     assert_eq!((outer.bytes_used(), outer.check_invariants()), (0, Ok(())));

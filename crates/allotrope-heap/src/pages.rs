@@ -190,9 +190,12 @@ impl Pages {
     /// How many bytes of the source's memory are in tables and pages.
     pub(crate) fn bytes_held(&self) -> usize {
         let pages = self.space.granules() as usize;
-        // SAFETY: these are all pages in range.
-        let held =
-            if self.is_zeroed { unsafe { self.dirty.count(self.space.granules()) } } else { pages };
+        let held = if self.is_zeroed {
+            // SAFETY: these are all pages in range.
+            unsafe { self.dirty.count(self.space.granules()) }
+        } else {
+            pages
+        };
         size_of::<Self>() + pages * (PAGE_COST - PAGE) + held * PAGE
     }
 
