@@ -26,7 +26,7 @@ pub(crate) const MAX_BLOCK: usize = {
     if bytes < addressable { bytes as usize } else { addressable as usize }
 };
 
-/// The size of a block in granules: from 1 to [`MAX_GRANULES`], so that it has a bin.
+/// The size of a block in granules: from 1 to 2³¹ - 1, so that it has a bin.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct BlockSize(u32);
 
