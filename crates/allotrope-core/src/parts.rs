@@ -3,7 +3,9 @@
 
 pub use crate::hook::Log;
 pub use crate::layout::area::edges_size;
+pub use crate::layout::granule::BlockSize;
 pub use crate::layout::size_class::SizeClass;
 pub use crate::policy::ValidPolicy;
+pub use crate::source::provenance::{exposed, ours};
 pub use crate::source::release_clean;
 pub use crate::strategy::{Edges, Large, NONE, Run, Space, Table, dangling};

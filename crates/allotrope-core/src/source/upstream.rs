@@ -106,8 +106,10 @@ unsafe impl<A: Allocator> Source for Upstream<A> {
     }
 
     unsafe fn release(&self, region: Region) {
-        // SAFETY: the region was a valid size when it was allocated, or grown.
-        let layout = unsafe { Layout::from_size_align_unchecked(region.size(), GRANULE_SIZE) };
+        let Ok(layout) = layout_of(region.size()) else {
+            // Longer than any layout says: a block that cannot be given back is lost.
+            return;
+        };
         // SAFETY: `region` is a block of `allocator` (caller) that this layout fits.
         unsafe { self.allocator.deallocate(region.start(), layout) };
     }

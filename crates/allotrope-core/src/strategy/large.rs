@@ -32,6 +32,7 @@ use allotrope_sync::facade::const_fn;
 
 use super::Broken;
 use crate::AllocError;
+use crate::source::provenance::{exposed, ours};
 use crate::source::{Contents, Movement, Region, Source, release_clean};
 
 /// The blocks that are too large for a strategy to cut.
@@ -59,6 +60,10 @@ struct Record {
 
 /// Large blocks are multiples of this size: of pages, on most machines.
 const UNIT: usize = 4096;
+
+/// Every large block is aligned to this, so that none starts at address 1: the side table knows no
+/// such address.
+const LEAST_ALIGN: usize = 2;
 
 /// From this size on a block that grows asks for large pages: then those that are only begun cost
 /// little, and what is saved are hundreds of faults for each.
@@ -139,9 +144,10 @@ impl Large {
         layout: Layout,
     ) -> Result<(NonNull<[u8]>, Contents), AllocError> {
         let extent = Self::extent(layout).ok_or(AllocError)?;
-        let padding = if layout.align() <= S::REGION_ALIGN { 0 } else { layout.align() - 1 };
-        let region = source.reserve(extent + padding, extent + padding)?;
-        let offset = region.start().addr().get().wrapping_neg() & (layout.align() - 1);
+        let align = layout.align().max(LEAST_ALIGN);
+        let padding = if align <= S::REGION_ALIGN { 0 } else { align - 1 };
+        let region = exposed(source.reserve(extent + padding, extent + padding)?);
+        let offset = region.start().addr().get().wrapping_neg() & (align - 1);
         // SAFETY: the offset is at most the padding, so the block lies in the region, which is on
         // loan.
         let committed = unsafe { source.commit(&region, offset..offset + extent) };
@@ -264,7 +270,7 @@ impl Large {
         let (Some(before), Some(extent)) = (Self::extent(old), Self::extent(new)) else {
             return Err(AllocError);
         };
-        let in_place = NonNull::slice_from_raw_parts(start, extent);
+        let in_place = NonNull::slice_from_raw_parts(ours(start), extent);
         if !start.addr().get().is_multiple_of(new.align()) {
             // SAFETY: as the caller promises; the new block is the smaller one.
             return unsafe { self.relocate(source, start, old, new, new.size()) }
@@ -502,11 +508,11 @@ impl Record {
             return Err(self);
         }
         if is_too_short {
-            let keeps_alignment = align <= S::REGION_ALIGN;
+            let keeps_alignment = align.max(LEAST_ALIGN) <= S::REGION_ALIGN;
             let movement = if keeps_alignment { Movement::Allowed } else { Movement::Never };
             // SAFETY: as above, and the block's old place is given up (caller).
             self.region = match unsafe { source.grow_region(self.region, end, movement) } {
-                Ok(region) => region,
+                Ok(region) => exposed(region),
                 Err(region) => {
                     let mut unchanged = Self { region, ..self };
                     // SAFETY: as above; all of the region is committed.

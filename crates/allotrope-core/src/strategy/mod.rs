@@ -212,7 +212,8 @@ pub unsafe trait Strategy {
         Ok(block)
     }
 
-    /// Takes every block back at once; what is held of the source's memory is kept for reuse.
+    /// Takes every block back at once: none is valid afterwards. What is held of the source's
+    /// memory is kept for reuse.
     fn reset(&mut self);
 
     /// Gives memory that no block needs back to the source, as far as the source takes it: whole

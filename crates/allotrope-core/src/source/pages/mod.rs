@@ -85,16 +85,18 @@ unsafe trait Platform {
     /// The range is one that `reserve` or `grow` returned, whole, and nobody uses it.
     unsafe fn release(start: NonNull<u8>, size: usize);
 
-    /// Makes a range of `old` bytes `new` bytes long; it keeps what is in it.
+    /// Makes a range of `old` bytes `new` bytes long, which is no less; it keeps what is in it.
     ///
     /// # Guarantees
     ///
-    /// The new part is committed as the last page of the old part was, and reads as zero. `None`
-    /// changes nothing.
+    /// What was committed still is. The new part is committed if all of the old was, and reads as
+    /// zero once it is. `None` changes nothing; it is the answer where a part of the range is
+    /// committed and the system has no way to grow that.
     ///
     /// # Safety
     ///
-    /// As for `release`, where it may move; and all of the range is committed, or none of it.
+    /// The range is one that `reserve` or `grow` returned, whole; where it may move, nobody uses
+    /// it.
     unsafe fn grow(
         start: NonNull<u8>,
         old: usize,
@@ -143,7 +145,11 @@ process_wide! {
 }
 
 /// The whole pages that `range` touches, or those that lie in it.
-fn pages(region: &Region, range: Range<usize>, rounding: Rounding) -> (NonNull<u8>, usize) {
+///
+/// # Safety
+///
+/// The region is one of [`OsPages`]', on loan.
+unsafe fn pages(region: &Region, range: Range<usize>, rounding: Rounding) -> (NonNull<u8>, usize) {
     let page_size = Native::page_size();
     let (start, end) = match rounding {
         Rounding::Outward => {
@@ -152,8 +158,7 @@ fn pages(region: &Region, range: Range<usize>, rounding: Rounding) -> (NonNull<u
         Rounding::Inward => (range.start.next_multiple_of(page_size), range.end & !(page_size - 1)),
     };
     let end = end.min(region.size());
-    // SAFETY: `range` lies in the region, which is whole pages, so its page does, too; the last
-    // page's end may be the region's.
+    // SAFETY: the offset is at most `end`, which is at most the region's size.
     (unsafe { region.start().add(start.min(end)) }, end.saturating_sub(start))
 }
 
@@ -163,13 +168,18 @@ enum Rounding {
 }
 
 /// What the bytes of `range` read as after `take_away` was called for the pages that lie in it.
-fn of_whole_pages(
+///
+/// # Safety
+///
+/// As for [`pages`].
+unsafe fn of_whole_pages(
     region: &Region,
     range: Range<usize>,
     take_away: impl Fn(NonNull<u8>, usize) -> Contents,
 ) -> Contents {
     let whole = range.len();
-    let (start, size) = pages(region, range, Rounding::Inward);
+    // SAFETY: as the caller promises.
+    let (start, size) = unsafe { pages(region, range, Rounding::Inward) };
     if size == 0 {
         return Contents::Unknown;
     }
@@ -197,7 +207,8 @@ unsafe impl Source for OsPages {
             Some(size) if size <= isize::MAX as usize => Ok(size),
             _ => Err(AllocError),
         };
-        let least = round(least)?;
+        // Nobody who keeps the contract asks for 0, but this is safe to call: no region is empty.
+        let least = round(least.max(1))?;
         let mut size = round(reserve_size(wanted)).unwrap_or(least).max(least);
         loop {
             if let Some((start, contents)) = Native::reserve(size) {
@@ -212,24 +223,28 @@ unsafe impl Source for OsPages {
     }
 
     unsafe fn commit(&self, region: &Region, range: Range<usize>) -> Result<(), AllocError> {
-        let (start, size) = pages(region, range, Rounding::Outward);
+        // SAFETY: the region is on loan (caller).
+        let (start, size) = unsafe { pages(region, range, Rounding::Outward) };
         // SAFETY: the pages lie in the region, which is on loan (caller).
         let committed = size == 0 || unsafe { Native::commit(start, size) };
         committed.then_some(()).ok_or(AllocError)
     }
 
     unsafe fn decommit(&self, region: &Region, range: Range<usize>) -> Contents {
-        // SAFETY: the pages lie in the range, which nobody needs or accesses (caller).
-        of_whole_pages(region, range, |start, size| unsafe { Native::decommit(start, size) })
+        // SAFETY: the region is on loan; the pages lie in the range, which nobody needs or accesses
+        // (caller).
+        unsafe { of_whole_pages(region, range, |start, size| Native::decommit(start, size)) }
     }
 
     unsafe fn discard(&self, region: &Region, range: Range<usize>) -> Contents {
-        // SAFETY: the pages lie in the range, which is committed, and which nobody needs (caller).
-        of_whole_pages(region, range, |start, size| unsafe { Native::discard(start, size) })
+        // SAFETY: the region is on loan; the pages lie in the range, which is committed, and which
+        // nobody needs (caller).
+        unsafe { of_whole_pages(region, range, |start, size| Native::discard(start, size)) }
     }
 
     unsafe fn expect_use(&self, region: &Region, range: Range<usize>) {
-        let (start, size) = pages(region, range, Rounding::Inward);
+        // SAFETY: the region is on loan (caller).
+        let (start, size) = unsafe { pages(region, range, Rounding::Inward) };
         if size > 0 {
             // SAFETY: the pages lie in the region, which is on loan (caller).
             unsafe { Native::prefer_large_pages(start, size) };
@@ -269,7 +284,8 @@ unsafe impl Source for OsPages {
         if size < region.size() || size > isize::MAX as usize {
             return Err(region);
         }
-        // SAFETY: the region is a whole range of `Native`'s on loan (caller).
+        // SAFETY: the region is a whole range of `Native`'s on loan (caller), which nobody uses
+        // where it may move (caller).
         match unsafe { Native::grow(region.start(), region.size(), size, movement) } {
             Some(start) => {
                 let bytes = NonNull::slice_from_raw_parts(start, size);
@@ -332,6 +348,27 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_region_that_is_committed_in_part_is_whole_after_it_was_to_grow() {
+        for movement in [Movement::Never, Movement::Allowed] {
+            let (source, region) = reserved(1 << 20);
+            let half = region.size() / 2;
+            // SAFETY: as above; where it has moved, the region is not used at its old place.
+            unsafe {
+                source.commit(&region, 0..half).unwrap();
+                region.start().write_bytes(7, half);
+                let region = match source.grow_region(region, 1 << 22, movement) {
+                    Ok(region) | Err(region) => region,
+                };
+                source.commit(&region, 0..region.size()).unwrap();
+                let bytes = region.bytes().as_ref();
+                assert!(bytes[..half].iter().all(|byte| *byte == 7));
+                assert!(!ZEROES || bytes[half..].iter().all(|byte| *byte == 0));
+                source.release(region);
+            }
+        }
+    }
+
     #[cfg(target_pointer_width = "64")]
     #[test]
     fn several_gibibytes_are_one_region() {
@@ -368,6 +405,14 @@ mod tests {
         for size in [usize::MAX, isize::MAX as usize, isize::MAX as usize - 4096] {
             assert_eq!(source.reserve(size, size), Err(AllocError), "{size}");
         }
+    }
+
+    #[test]
+    fn no_region_is_empty() {
+        let (source, region) = reserved(0);
+        assert!(region.size() >= OsPages::page_size());
+        // SAFETY: lent just above.
+        unsafe { source.release(region) };
     }
 
     #[test]

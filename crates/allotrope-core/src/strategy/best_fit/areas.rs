@@ -1,9 +1,15 @@
 //! The areas of a strategy: the first in the strategy itself, further ones in their own regions.
+//!
+//! # Invariants
+//!
+//! 1. Each further area lies in its own region, where it is initialized and nobody else's, and is
+//!    in the list once; the region stays until the area is taken out.
 
 use core::iter;
 use core::ptr::NonNull;
 
 use super::area::Area;
+use crate::layout::area::WORD;
 
 /// All areas of a strategy.
 #[derive(Debug)]
@@ -38,7 +44,7 @@ impl Areas {
     pub(super) fn iter(&self) -> impl Iterator<Item = &Area> {
         let mut next = self.further;
         let further = iter::from_fn(move || {
-            // SAFETY: areas in the list are ours, initialized, and stay until they leave it.
+            // SAFETY: invariant 1; `self` is borrowed for as long as the result.
             let area = unsafe { next?.as_ref() };
             next = area.next;
             Some(area)
@@ -50,7 +56,8 @@ impl Areas {
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Area> {
         let mut next = self.further;
         let further = iter::from_fn(move || {
-            // SAFETY: as in `iter`; each is in the list once, so it is lent once.
+            // SAFETY: as in `iter`; each is in the list once, so it is lent once. The next is found
+            // before this one is lent.
             let area = unsafe { next?.as_mut() };
             next = area.next;
             Some(area)
@@ -79,7 +86,12 @@ impl Areas {
 
     /// Adds an area: in the first's place if that is free, else at the start of its own region,
     /// and returns where it is now.
-    pub(super) fn add(&mut self, mut area: Area) -> Option<&mut Area> {
+    ///
+    /// # Safety
+    ///
+    /// The area was opened with room for a header, unless this [is empty](Self::is_empty), and its
+    /// region stays until the area is taken out.
+    pub(super) unsafe fn add(&mut self, mut area: Area) -> Option<&mut Area> {
         if self.is_empty() {
             area.next = None;
             self.first = area;
@@ -87,7 +99,7 @@ impl Areas {
         }
         let mut header = area.header()?;
         area.next = self.further;
-        // SAFETY: `Area::open` left room for a header there, aligned, committed and ours.
+        // SAFETY: `Area::open` left room for a header there (caller), aligned, committed and ours.
         unsafe { header.write(area) };
         self.further = Some(header);
         // SAFETY: just written, and lent by `self` alone.
@@ -126,3 +138,5 @@ impl Areas {
         }
     }
 }
+
+const _: () = assert!(align_of::<Area>() <= WORD, "a header is aligned as `Geometry` says");

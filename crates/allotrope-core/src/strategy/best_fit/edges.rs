@@ -91,11 +91,15 @@ impl Edges {
     }
 
     /// The first edge from `from` on that is valid; the last bit is not among them, unless it is.
-    pub fn first_from(&self, from: u32) -> Option<u32> {
+    ///
+    /// # Safety
+    ///
+    /// There are granules: the bitmap was [extended](Self::extend).
+    pub unsafe fn first_from(&self, from: u32) -> Option<u32> {
         let mut bit = from;
         while bit <= self.valid {
             let (word, mask) = position(bit);
-            // SAFETY: the bit is valid, so it is in the bitmap.
+            // SAFETY: the bit is valid, so it is in the bitmap (caller, invariant 2).
             let rest = unsafe { self.words.add(word).read() } & mask.wrapping_neg();
             if rest != 0 {
                 let found = word as u32 * 64 + rest.trailing_zeros();

@@ -16,6 +16,7 @@ use super::edges::Edges;
 use super::space::{Run, Space};
 use super::table::Table;
 use crate::layout::area::edges_size;
+use crate::layout::granule::BlockSize;
 use crate::source::{OsPages, Region, Source};
 
 const PAGE: usize = 4096;
@@ -97,7 +98,7 @@ impl Pages {
 
     /// Takes `size` pages, and commits them.
     fn allocate(&mut self, size: u32) -> Option<Run> {
-        let start = self.space.allocate(size)?.start;
+        let start = self.space.allocate(BlockSize::new(size as usize)?)?.start;
         let run = Run { start, size };
         // SAFETY: the range lies in the region, which is on loan.
         unsafe { OsPages::new().commit(&self.region, Self::bytes(run)).unwrap() };

@@ -38,6 +38,7 @@ use super::lists::Lists;
 use super::parked::Parked;
 use super::table::{NONE, Table, is_block};
 use crate::layout::bins::{FIRST_STEPPED, stepped_bin_of};
+use crate::layout::granule::BlockSize;
 
 /// One range of granules, and the free blocks in it.
 #[derive(Debug)]
@@ -163,16 +164,18 @@ impl<T: Table> Space<T> {
     /// Takes a block of `size` granules out, and returns the free block that it was cut from.
     /// The block is at its start.
     #[inline(always)]
-    pub fn allocate(&mut self, size: u32) -> Option<Run> {
+    pub fn allocate(&mut self, wanted: BlockSize) -> Option<Run> {
+        let size = wanted.get();
         if size >= FIRST_STEPPED {
-            return self.allocate_large(size).found();
+            return self.allocate_large(wanted).found();
         }
         if let Some(start) = self.parked.take(size) {
             // SAFETY: the block is in range, and ours until now.
             unsafe { self.table.take(self.table.place(start), size) };
             return Some(Run { start, size });
         }
-        if let Some(start) = self.lists.pop(&self.table, size) {
+        // SAFETY: the lists are of this table, and the size is below `FIRST_STEPPED`.
+        if let Some(start) = unsafe { self.lists.pop(&self.table, size) } {
             // SAFETY: the block was free and in no list any more; it is in use now.
             unsafe {
                 self.edges.toggle(start);
@@ -184,14 +187,15 @@ impl<T: Table> Space<T> {
             }
             return Some(Run { start, size });
         }
-        self.allocate_longer(size)
+        self.allocate_longer(wanted)
     }
 
     /// [`allocate`](Self::allocate), where no block is exactly as long.
     #[inline(always)]
-    fn allocate_longer(&mut self, size: u32) -> Option<Run> {
+    fn allocate_longer(&mut self, wanted: BlockSize) -> Option<Run> {
+        let size = wanted.get();
         let Some(longer) = self.lists.next_exact(size) else {
-            return self.allocate_large(size).found();
+            return self.allocate_large(wanted).found();
         };
         // SAFETY: the block was free and is in no list any more. Its front is in use now; the rest
         // is ours to link, and has no free neighbour, as the block had none (invariant 3).
@@ -213,10 +217,11 @@ impl<T: Table> Space<T> {
     /// [`allocate`](Self::allocate) from a bin of several sizes, or from the tail; [`Run::NOWHERE`]
     /// where there is none, which is returned in registers and an option is not.
     #[inline(never)]
-    fn allocate_large(&mut self, size: u32) -> Run {
+    fn allocate_large(&mut self, wanted: BlockSize) -> Run {
         if self.lists.has_stepped() {
-            return self.allocate_stepped(size);
+            return self.allocate_stepped(wanted);
         }
+        let size = wanted.get();
         if self.is_tail_for(size) {
             // SAFETY: just asked.
             return unsafe { self.shorten_tail(size) };
@@ -227,8 +232,10 @@ impl<T: Table> Space<T> {
     /// [`allocate`](Self::allocate) from a bin of several sizes, if any fits. What follows the search is
     /// a call in the last place each, so that little is saved on the stack, or nothing.
     #[inline(always)]
-    fn allocate_stepped(&mut self, size: u32) -> Run {
-        let (found, bin) = self.lists.find_stepped(&self.table, size);
+    fn allocate_stepped(&mut self, wanted: BlockSize) -> Run {
+        let size = wanted.get();
+        // SAFETY: the lists are of this table.
+        let (found, bin) = unsafe { self.lists.find_stepped(&self.table, wanted) };
         if !is_block(found.start) {
             return self.allocate_last(size);
         }
@@ -449,9 +456,14 @@ impl<T: Table> Space<T> {
     }
 
     /// Notes that `size` granules at the start of a run are used, and a free block starts behind them.
+    ///
+    /// # Safety
+    ///
+    /// The run lies in the space, and has as many granules.
     #[inline(always)]
-    fn touch(&mut self, run: Run, size: u32) {
-        // SAFETY: the run lies in the space.
+    unsafe fn touch(&mut self, run: Run, size: u32) {
+        // SAFETY: the edges have a bit for each granule and for the end of the last (`extend`);
+        // this is one of them (caller).
         unsafe { self.edges.validate(Self::touched_by(run, size)) };
     }
 

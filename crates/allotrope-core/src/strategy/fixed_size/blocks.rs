@@ -140,17 +140,25 @@ impl<B: Shape, S: Source, P: Policy, H: Hook> Blocks<B, S, P, H> {
         if self.slabs.untouched() == 0 {
             let chunk = self.chunks.take(const { Self::WISH }, 1)?;
             let (address, size) = (chunk.start.addr().get(), chunk.size);
-            self.slabs.add(chunk);
+            // SAFETY: the chunk was just lent by the slabs' chunks, and is as long as a block
+            // needs.
+            unsafe { self.slabs.add(chunk) };
             self.log.push(|| Event::internal(EventKind::Refill, address, size));
         }
         self.slabs.advance().ok_or(AllocError)
     }
 
     /// Takes all blocks back.
-    pub(crate) fn reset(&mut self) {
+    ///
+    /// # Safety
+    ///
+    /// Nobody accesses a block afterwards.
+    pub(crate) unsafe fn reset(&mut self) {
         self.note_release();
         self.slabs.reset();
-        self.chunks.reset();
+        // SAFETY: the chunks are the slabs', which were forgotten just now; the rest as the caller
+        // promises.
+        unsafe { self.chunks.reset() };
     }
 
     /// Gives back the chunks that no block in use lies in. O(blocks in the free list × regions).

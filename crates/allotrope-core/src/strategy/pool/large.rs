@@ -6,6 +6,7 @@ use core::ptr::NonNull;
 use super::Pool;
 use crate::hook::{Event, EventKind, Hook, Record};
 use crate::layout::powers::{block_size, class_of};
+use crate::source::provenance::ours;
 use crate::strategy::large::Large;
 use crate::{AllocError, Policy, Source};
 
@@ -44,7 +45,7 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
         record.push(|| Self::event(EventKind::Free, start, class, old));
         record.push(|| Self::event(EventKind::Allocate, start, class, new));
         record.deliver(&self.hook);
-        NonNull::slice_from_raw_parts(start, block_size(class))
+        NonNull::slice_from_raw_parts(ours(start), block_size(class))
     }
 
     #[cold]

@@ -18,10 +18,13 @@
 //!
 //! # Invariants
 //!
-//! 1. A chunk with a class is in the list of all chunks of its class.
+//! 1. A chunk with a class is in the list of all chunks of its class, and nothing else is there.
 //! 2. A chunk with a free block is held: it is some shard's, it is in the ready stack of its class,
 //!    or a call is under way that will see to it.
 //! 3. Chunks keep their class, and regions stay, until the pool is borrowed mutably.
+//! 4. A shard's word of a class is one of a chunk of that class, made by `Classed::word`. In the
+//!    ready stack of a class are chunks of that class, in the stack of spare ones chunks without
+//!    one. All are this pool's.
 
 mod batch;
 mod chunk;
@@ -254,7 +257,7 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
 // SAFETY: a block is handed out only by who cleared its bit, and its bit is set only by who gives
 // it up (`Word`); blocks lie in chunks that do not overlap, behind their heads, at multiples of
 // their size, in regions that stay until the pool is borrowed mutably or dropped. All sizes of a
-// class have the same extent. Nothing unwinds but debug assertions on misuse.
+// class have the same extent. Nothing unwinds: misuse that a check finds aborts.
 unsafe impl<S: Source, P: Policy, H: Hook> SharedStrategy for Pool<S, P, H> {
     fn extent(layout: Layout) -> Option<usize> {
         match layout.size() {

@@ -41,6 +41,7 @@ use crate::policy::{DefaultPolicy, Policy, ValidPolicy};
 use crate::slab::{Geometry, Slabs};
 use crate::source::Source;
 use crate::source::chunks::Chunks;
+use crate::source::provenance::ours;
 
 /// Mixed sizes for one owner, in O(1): each size class has a list of its own, and a block that is
 /// freed is the next that is handed out.
@@ -312,7 +313,7 @@ impl<S: Source, P: Policy, H: Hook> Segregated<S, P, H> {
         let (block, known) = match (Self::class_of(old), Self::class_of(new)) {
             (Some(before), Some(after)) if before == after => {
                 let size = after.block_size();
-                let block = NonNull::slice_from_raw_parts(start, size);
+                let block = NonNull::slice_from_raw_parts(ours(start), size);
                 self.note_resize(start, old, block, new);
                 (block, size)
             }
@@ -345,7 +346,7 @@ const fn slabs_of_all_classes() -> [Slabs<SizeClass>; SizeClass::COUNT] {
 
 // SAFETY: slabs hand out every block once, aligned and as long as their class says; large blocks
 // have a region each. Regions stay where they are. A layout's class and extent are the same for
-// every size that fits. Nothing unwinds but debug assertions on misuse.
+// every size that fits. Nothing unwinds: misuse that a check finds aborts.
 unsafe impl<S: Source, P: Policy, H: Hook> Strategy for Segregated<S, P, H> {
     type Hook = H;
 
@@ -427,7 +428,7 @@ unsafe impl<S: Source, P: Policy, H: Hook> Strategy for Segregated<S, P, H> {
     ) -> Result<NonNull<[u8]>, AllocError> {
         let block = match (Self::class_of(old), Self::class_of(new)) {
             (Some(before), Some(after)) if before == after => {
-                let block = NonNull::slice_from_raw_parts(start, after.block_size());
+                let block = NonNull::slice_from_raw_parts(ours(start), after.block_size());
                 self.note_resize(start, old, block, new);
                 block
             }
@@ -448,9 +449,12 @@ unsafe impl<S: Source, P: Policy, H: Hook> Strategy for Segregated<S, P, H> {
         for slabs in &mut self.classes {
             slabs.reset();
         }
-        self.chunks.reset();
+        // SAFETY: to borrow a strategy mutably for this ends all blocks (`Strategy::reset`); the
+        // slabs were forgotten just now.
+        unsafe { self.chunks.reset() };
         (self.slab_count, self.reconcile_at) = (0, refill::PATIENCE);
-        self.release_large();
+        // SAFETY: as above.
+        unsafe { self.release_large() };
     }
 
     fn trim(&mut self) {
@@ -500,9 +504,11 @@ unsafe impl<S: Source, P: Policy, H: Hook> Strategy for Segregated<S, P, H> {
 impl<S: Source, P: Policy, H: Hook> Drop for Segregated<S, P, H> {
     fn drop(&mut self) {
         self.note_slabs();
-        self.release_large();
-        // SAFETY: always this source.
-        unsafe { self.large.trim(self.chunks.source()) };
+        // SAFETY: all blocks go with the strategy; and it is always this source.
+        unsafe {
+            self.release_large();
+            self.large.trim(self.chunks.source());
+        }
         self.log.take().deliver();
     }
 }
