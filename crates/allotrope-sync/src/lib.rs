@@ -17,6 +17,8 @@ mod budget;
 pub mod chapters;
 #[doc(hidden)]
 pub mod facade;
+#[doc(hidden)]
+pub mod fatal;
 #[cfg(target_has_atomic = "ptr")]
 mod growth;
 #[cfg(target_has_atomic = "ptr")]
