@@ -5,6 +5,7 @@ use core::fmt;
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
+use allotrope_sync::fatal::no_unwinding;
 use lock_api::{Mutex, RawMutex};
 
 use super::lock::SpinLock;
@@ -80,10 +81,11 @@ impl<S: Strategy, R: RawMutex> Locked<S, R> {
     /// Runs `work` on the strategy, and then, unlocked, tells the hook what has happened.
     #[inline(always)]
     pub(crate) fn run<T>(&self, work: impl FnOnce(&mut S) -> T) -> T {
-        let (result, events) = {
+        // A lock that unwinds breaks its contract. Whoever waits for it would wait for ever.
+        let (result, events) = no_unwinding(|| {
             let mut strategy = self.strategy.lock();
             (work(&mut strategy), strategy.take_events())
-        };
+        });
         events.deliver();
         result
     }

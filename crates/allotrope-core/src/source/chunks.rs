@@ -22,7 +22,9 @@ use core::iter;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
-use super::{Region, Source, release_clean};
+use allotrope_sync::fatal::promised;
+
+use super::{Firm, Region, Source, release_clean};
 use crate::layout::granule::GRANULE_SIZE;
 use crate::{AllocError, Policy, poison};
 
@@ -48,7 +50,7 @@ pub(crate) struct Wish {
 /// All regions of a strategy, cut into chunks.
 #[derive(Debug)]
 pub(crate) struct Chunks<S: Source, P> {
-    source: S,
+    source: Firm<S>,
     /// Newest first.
     regions: Option<NonNull<Head>>,
     policy: PhantomData<P>,
@@ -83,11 +85,11 @@ pub(crate) const HEAD_SIZE: usize =
 impl<S: Source, P: Policy> Chunks<S, P> {
     /// The regions of `source`, cut into chunks.
     pub(crate) const fn new(source: S) -> Self {
-        Self { source, regions: None, policy: PhantomData }
+        Self { source: Firm::new(source), regions: None, policy: PhantomData }
     }
 
     /// Where the regions come from.
-    pub(crate) const fn source(&self) -> &S {
+    pub(crate) const fn source(&self) -> &Firm<S> {
         &self.source
     }
 
@@ -117,7 +119,7 @@ impl<S: Source, P: Policy> Chunks<S, P> {
     /// The chunk is one of these, and nobody accesses it afterwards.
     pub(crate) unsafe fn give_back(&mut self, chunk: Chunk) {
         let Some(head) = heads(self.regions).find(|head| head.offset(chunk.start).is_some()) else {
-            debug_assert!(false, "a chunk that is not from here");
+            promised!(false, "a chunk that is not from here", chunk.start.addr().get());
             return;
         };
         // SAFETY: the chunk lies in this region, and nobody needs it (caller).
@@ -349,6 +351,7 @@ impl Head {
         // with its own head; and it is aligned to a granule.
         unsafe { place.write(FreeChunk { next: self.free, size: chunk.size }) };
         self.free = Some(place);
+        promised!(self.lent > 0, "a chunk is given back twice", chunk.start.addr().get());
         self.lent -= 1;
     }
 }

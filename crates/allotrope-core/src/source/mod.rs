@@ -18,6 +18,7 @@
 
 mod buffer;
 pub(crate) mod chunks;
+mod firm;
 #[cfg(all(
     feature = "os-pages",
     any(
@@ -33,6 +34,7 @@ mod pages;
 mod upstream;
 
 pub use buffer::Buffer;
+pub use firm::Firm;
 #[cfg(all(
     feature = "os-pages",
     any(

@@ -54,7 +54,7 @@ use crate::AllocError;
 use crate::hook::{Delivery, Event, EventKind, Hook, Log, NoHook};
 use crate::layout::granule::{GRANULE_SIZE, bytes_of, extent, granules_for, granules_of};
 use crate::policy::{DefaultPolicy, Policy};
-use crate::source::{Source, release_clean};
+use crate::source::{Firm, Source, release_clean};
 
 /// Variable sizes from one region or a few, packed tightly: the smallest free block that is large
 /// enough serves a request, and blocks have no headers.
@@ -100,7 +100,7 @@ use crate::source::{Source, release_clean};
 #[repr(C)] // As `Area` is.
 pub struct BestFit<S: Source, P: Policy = DefaultPolicy, H: Hook = NoHook> {
     areas: Areas,
-    source: S,
+    source: Firm<S>,
     log: Log<H>,
     policy: PhantomData<P>,
 }
@@ -119,7 +119,12 @@ impl<S: Source, P: Policy> BestFit<S, P> {
     /// Best fit over the regions of `source`, by the figures of a policy that the type names.
     pub const fn with_policy(source: S) -> Self {
         const { P::VALID };
-        Self { areas: Areas::new(), source, log: Log::silent(), policy: PhantomData }
+        Self {
+            areas: Areas::new(),
+            source: Firm::new(source),
+            log: Log::silent(),
+            policy: PhantomData,
+        }
     }
 }
 
@@ -127,12 +132,17 @@ impl<S: Source, P: Policy, H: Hook> BestFit<S, P, H> {
     /// Best fit over the regions of `source`, that tells `hook` what happens.
     pub fn with_hook(source: S, hook: H) -> Self {
         const { P::VALID };
-        Self { areas: Areas::new(), source, log: Log::new(hook), policy: PhantomData }
+        Self {
+            areas: Areas::new(),
+            source: Firm::new(source),
+            log: Log::new(hook),
+            policy: PhantomData,
+        }
     }
 
     /// Where its bytes come from.
     pub const fn source(&self) -> &S {
-        &self.source
+        self.source.get()
     }
 
     /// Runs of used and of free memory in address order, from region to region. Blocks in use

@@ -201,7 +201,7 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
 
     /// Where its bytes come from.
     pub const fn source(&self) -> &S {
-        self.regions.source()
+        self.regions.source().get()
     }
 
     shared_strategy_methods!();

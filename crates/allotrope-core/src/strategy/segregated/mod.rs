@@ -169,7 +169,7 @@ impl<S: Source, P: Policy, H: Hook> Segregated<S, P, H> {
 
     /// Where its bytes come from.
     pub const fn source(&self) -> &S {
-        self.chunks.source()
+        self.chunks.source().get()
     }
 
     /// Allocates a block for `layout` for each place of `blocks`, from the first on, until there is
