@@ -5,4 +5,4 @@ pub use crate::hook::Log;
 pub use crate::layout::area::edges_size;
 pub use crate::layout::size_class::SizeClass;
 pub use crate::source::{Firm, release_clean};
-pub use crate::strategy::{Edges, Large, NONE, Run, Space, Table, dangling};
+pub use crate::strategy::{Edges, Large, NONE, Run, Space, Table, carry_over, dangling};

@@ -25,6 +25,8 @@
 use core::iter;
 use core::ptr::NonNull;
 
+use allotrope_sync::fatal::promised;
+
 use crate::layout::uniform::blocks_in;
 use crate::poison;
 use crate::policy::Policy;
@@ -107,8 +109,8 @@ impl<G: Geometry> Slabs<G> {
     pub(crate) unsafe fn push(&mut self, block: NonNull<u8>) {
         let free = block.cast::<FreeBlock>();
         let is_aligned = free.addr().get().is_multiple_of(self.geometry.block_align());
-        debug_assert!(is_aligned, "a block that is not from here");
-        debug_assert!(self.free != Some(free), "a block is freed twice");
+        promised!(is_aligned, "a block that is not from here", block.addr().get());
+        promised!(self.free != Some(free), "a block is freed twice", block.addr().get());
         // SAFETY: the block is ours again (caller), long enough and aligned for a link.
         unsafe { free.write(FreeBlock { next: self.free }) };
         self.free = Some(free);
@@ -153,7 +155,7 @@ impl<G: Geometry> Slabs<G> {
 
     /// Adds a slab. There are no untouched blocks left in the others.
     pub(crate) fn add(&mut self, chunk: Chunk) {
-        debug_assert_eq!(self.untouched, 0, "untouched blocks are lost");
+        promised!(self.untouched == 0, "untouched blocks are lost", chunk.start.addr().get());
         let Chunk { start, size } = chunk;
         let head = start.cast::<Head>();
         let (older, block_size) = (self.newest, self.geometry.block_size());

@@ -23,6 +23,7 @@ use core::ptr::NonNull;
 
 use allotrope_core::parts::{Edges, Run, Space, edges_size};
 use allotrope_core::{Contents, Region, Source, poison};
+use allotrope_sync::fatal::promised;
 
 use crate::entries::{Entries, Kind};
 use crate::finder::SlabFinder;
@@ -328,8 +329,9 @@ impl Pages {
         if cfg!(debug_assertions) {
             // SAFETY: the run was noted when it was taken (invariant 1).
             let (noted, kind) = unsafe { self.entries.used(first) };
-            debug_assert!(kind != Kind::Nothing as u32, "pages are given back twice");
-            debug_assert_eq!(noted, count, "a layout that does not fit");
+            let address = self.address(first).addr().get();
+            promised!(kind != Kind::Nothing as u32, "a block is freed twice", address);
+            promised!(noted == count, "a layout that does not fit", address);
             // SAFETY: it is in use until it is freed below.
             unsafe { self.entries.note_used(first, count, Kind::Nothing) };
         }

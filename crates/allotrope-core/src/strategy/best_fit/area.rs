@@ -18,6 +18,8 @@
 
 use core::ptr::NonNull;
 
+use allotrope_sync::fatal::promised;
+
 use super::edges::Edges;
 use super::space::{Run, Space};
 use super::table::{InBlock, Table};
@@ -122,7 +124,7 @@ impl Area {
     /// The first byte of a granule.
     #[inline(always)]
     pub(super) fn address(&self, granule: u32) -> NonNull<u8> {
-        debug_assert!(granule <= self.space.granules());
+        promised!(granule <= self.space.granules(), "a granule outside its area", granule as usize);
         // SAFETY: the granule is in range, or its end.
         unsafe { self.space.table.place(granule) }
     }

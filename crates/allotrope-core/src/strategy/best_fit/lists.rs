@@ -18,6 +18,8 @@
 
 use core::hint::assert_unchecked;
 
+use allotrope_sync::fatal::promised;
+
 use super::space::Run;
 use super::table::{NONE, Table, is_block};
 use crate::layout::bins::{BINS, BinMap, FIRST_STEPPED, bin_of, stepped_bin_of};
@@ -138,6 +140,7 @@ impl Lists {
         unsafe {
             let (next, prev) = (table.next(place), table.prev(place));
             if let Some(bin) = bin_before(prev) {
+                promised!((bin as usize) < BINS, "a bin for no size", bin as usize);
                 assert_unchecked((bin as usize) < BINS);
                 self.set_head(bin, next);
                 if !is_block(next) {
@@ -390,7 +393,7 @@ impl Lists {
     /// The first block of a bin.
     #[inline(always)]
     fn head(&self, bin: u32) -> u32 {
-        debug_assert!((bin as usize) < BINS);
+        promised!((bin as usize) < BINS, "a bin for no size", bin as usize);
         // SAFETY: bins come from `bin_of`, which stays below `BINS` for every size that a block
         // can have (tested: it is monotone, and `BINS` is one above the largest size's), or from
         // the map, which has bits for bins of blocks only (invariant 3).
@@ -399,7 +402,7 @@ impl Lists {
 
     #[inline(always)]
     fn set_head(&mut self, bin: u32, block: u32) {
-        debug_assert!((bin as usize) < BINS);
+        promised!((bin as usize) < BINS, "a bin for no size", bin as usize);
         // SAFETY: as in `head`.
         unsafe { *self.heads.get_unchecked_mut(bin as usize) = block };
     }

@@ -49,7 +49,7 @@ pub use space::{Run, Space};
 pub use span::Span;
 pub use table::{NONE, Table};
 
-use super::{Broken, Strategy, dangling};
+use super::{Broken, Strategy, carry_over, dangling};
 use crate::AllocError;
 use crate::hook::{Delivery, Event, EventKind, Hook, Log, NoHook};
 use crate::layout::granule::{GRANULE_SIZE, bytes_of, extent, granules_for, granules_of};
@@ -418,7 +418,7 @@ unsafe impl<S: Source, P: Policy, H: Hook> Strategy for BestFit<S, P, H> {
             return unsafe { self.grow_at_last(start, old, new, true) };
         };
         // SAFETY: both blocks are in use, so they do not overlap, and the old one is no longer.
-        unsafe { block.cast::<u8>().copy_from_nonoverlapping(start, old.size()) };
+        unsafe { carry_over(start, block, old.size()) };
         // SAFETY: as the caller promises.
         unsafe { self.deallocate(start, old) };
         Ok(block)
