@@ -5,9 +5,8 @@
 
 use std::alloc::Layout;
 use std::cell::OnceCell;
-use std::env;
-use std::process::{Command, ExitStatus};
 
+use allotrope_conformance::child;
 use allotrope_core::{
     BestFit, DefaultPolicy, Event, Events, Hook, Local, ObjectPool, OsPages, Upstream,
 };
@@ -38,27 +37,9 @@ impl Hook for CallsAbove {
     }
 }
 
-const ROLE: &str = "ALLOTROPE_REENTRY_ROLE";
-
-/// What starts this program again: where it is emulated, `ALLOTROPE_RUNNER` says by which command.
-fn itself() -> Command {
-    let program = env::current_exe().unwrap();
-    let runner = env::var("ALLOTROPE_RUNNER").unwrap_or_default();
-    let mut words = runner.split_whitespace();
-    let Some(emulator) = words.next() else { return Command::new(program) };
-    let mut command = Command::new(emulator);
-    command.args(words).arg(program);
-    command
-}
-
-/// A signal leaves no code, on Unix; on Windows an abort has one of those that are negative.
-fn is_abort(status: ExitStatus) -> bool {
-    status.code().is_none_or(|code| code < 0)
-}
-
 /// Runs the test `name` again in a child that does `misuse`, and checks that it aborts.
 fn aborts(name: &str, misuse: impl FnOnce(Above)) {
-    if env::var_os(ROLE).is_some() {
+    if child::role().is_some() {
         let inner: &'static Inner =
             Box::leak(Box::new(Local::new(BestFit::with_hook(OsPages::new(), CallsAbove))));
         let above: Above = Box::leak(Box::new(Upper {
@@ -68,12 +49,7 @@ fn aborts(name: &str, misuse: impl FnOnce(Above)) {
         ABOVE.with(|cell| assert!(cell.set(above).is_ok()));
         return misuse(above);
     }
-    let mut child = itself();
-    child.args(["--exact", name, "--nocapture", "--test-threads=1"]).env(ROLE, "misuse");
-    let output = child.output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(is_abort(output.status), "no abort: {} {said}", output.status);
-    assert!(said.contains("called the allocator that it supplies"), "{said}");
+    child::play(name, "misuse").must_have_aborted("called the allocator that it supplies");
 }
 
 #[test]

@@ -329,11 +329,11 @@ impl<S: Source, P: Policy, H: Hook> Store<S, P, H> {
             promised!(false, "a block that is not from here", start.addr().get());
             return;
         };
+        // SAFETY: as the caller promises.
+        unsafe { self.give_run(place, (extent / PAGE) as u32, start) };
         let fits = extent <= self.in_blocks;
         promised!(fits, "a layout that does not fit", start.addr().get());
         self.in_blocks -= extent;
-        // SAFETY: as the caller promises.
-        unsafe { self.give_run(place, (extent / PAGE) as u32, start) };
     }
 
     /// Gives a run of pages back.
