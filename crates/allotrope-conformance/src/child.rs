@@ -77,11 +77,16 @@ impl Ended {
         );
     }
 
+    /// Did the child come to its end, without a failure?
+    pub fn has_succeeded(&self) -> bool {
+        self.status.is_some_and(|status| status.success())
+    }
+
     /// Panics unless the child came to its end, without a failure.
     #[track_caller]
     pub fn must_have_succeeded(&self) {
         let Self { role, status, said } = self;
-        assert!(status.is_some_and(|status| status.success()), "{role}: {status:?} and: {said}");
+        assert!(self.has_succeeded(), "{role}: {status:?} and: {said}");
     }
 
     /// Panics if the child said `words`.

@@ -81,7 +81,7 @@ impl<S: Strategy, R: RawMutex> Locked<S, R> {
     /// Runs `work` on the strategy, and then, unlocked, tells the hook what has happened.
     #[inline(always)]
     pub(crate) fn run<T>(&self, work: impl FnOnce(&mut S) -> T) -> T {
-        // A lock that unwinds breaks its contract. Whoever waits for it would wait for ever.
+        // An allocator must not unwind, though its lock may.
         let (result, events) = no_unwinding(|| {
             let mut strategy = self.strategy.lock();
             (work(&mut strategy), strategy.take_events())
