@@ -143,7 +143,9 @@ impl<A: Allocator, B: Budget> Limit<A, B> {
         let taken = if more > 0 { Some(self.take(more)?) } else { None };
         // SAFETY: the block is one of the part's; all else is the caller's promise.
         let block = unsafe { part::resize(&self.allocator, start, old, new, change) }?;
-        taken.map(Taken::keep);
+        if let Some(taken) = taken {
+            taken.keep();
+        }
         self.budget.give_back(old.size().saturating_sub(new.size()));
         Ok(part::first_bytes(block, new.size()))
     }
