@@ -71,7 +71,8 @@ use crate::{AllocError, poison};
 ///
 /// # Safety
 ///
-/// Implementors uphold the *Guarantees* of every method. Their methods do not unwind, and do not
+/// Implementors uphold the *Guarantees* of every method. Their methods do not unwind (where one does,
+/// the allocator that it supplies ends the program, with a sentence on standard error), and do not
 /// call, directly or indirectly, the allocator that they supply, unless
 /// [`MAY_REENTER`](Self::MAY_REENTER) says that they might.
 pub unsafe trait Source {

@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn a_sentence_that_finds_no_room_is_cut_between_its_parts() {
         let mut words = Words::new();
-        assert!(write!(words, "{:>1$}{2}", "a", Words::ROOM - 2, "b").is_ok());
+        assert!(write!(words, "{:>1$}b", 'a', Words::ROOM - 2).is_ok());
         assert!(words.write_str("too long").is_err());
         assert_eq!(words.as_str().len(), Words::ROOM - 1);
         assert!(words.as_str().ends_with("ab"));

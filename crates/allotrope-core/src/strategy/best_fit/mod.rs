@@ -333,7 +333,8 @@ impl<S: Source, P: Policy, H: Hook> BestFit<S, P, H> {
 // SAFETY: a block is cut from free granules, which are nobody's, at an address that `padding` made
 // a multiple of the alignment; so blocks do not overlap, and lie in regions that stay where they
 // are until `drop`, `reset` or `trim` (which releases only what has no block in use). Every size
-// that fits has the same number of granules. Nothing unwinds but debug assertions on misuse.
+// that fits has the same number of granules. Nothing unwinds: a `Firm` source ends the
+// program where it would, and so does what `promised!` finds.
 unsafe impl<S: Source, P: Policy, H: Hook> Strategy for BestFit<S, P, H> {
     type Hook = H;
 

@@ -253,7 +253,8 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
 // SAFETY: a block is handed out only by who cleared its bit, and its bit is set only by who gives
 // it up (`Word`); blocks lie in chunks that do not overlap, behind their heads, at multiples of
 // their size, in regions that stay until the pool is borrowed mutably or dropped. All sizes of a
-// class have the same extent. Nothing unwinds but debug assertions on misuse.
+// class have the same extent. Nothing unwinds: a `Firm` source ends the
+// program where it would, and so does what `promised!` finds.
 unsafe impl<S: Source, P: Policy, H: Hook> SharedStrategy for Pool<S, P, H> {
     fn extent(layout: Layout) -> Option<usize> {
         match layout.size() {

@@ -342,7 +342,8 @@ const fn slabs_of_all_classes() -> [Slabs<SizeClass>; SizeClass::COUNT] {
 
 // SAFETY: slabs hand out every block once, aligned and as long as their class says; large blocks
 // have a region each. Regions stay where they are. A layout's class and extent are the same for
-// every size that fits. Nothing unwinds but debug assertions on misuse.
+// every size that fits. Nothing unwinds: a `Firm` source ends the
+// program where it would, and so does what `promised!` finds.
 unsafe impl<S: Source, P: Policy, H: Hook> Strategy for Segregated<S, P, H> {
     type Hook = H;
 
