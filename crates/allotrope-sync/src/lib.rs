@@ -21,6 +21,8 @@ pub mod facade;
 pub mod fatal;
 #[cfg(target_has_atomic = "ptr")]
 mod growth;
+#[doc(hidden)]
+pub mod inside;
 #[cfg(target_has_atomic = "ptr")]
 mod kept;
 #[cfg(target_has_atomic = "64")]

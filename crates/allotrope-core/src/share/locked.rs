@@ -6,6 +6,7 @@ use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
 use allotrope_sync::fatal::no_unwinding;
+use allotrope_sync::inside;
 use lock_api::{Mutex, RawMutex};
 
 use super::lock::SpinLock;
@@ -83,8 +84,11 @@ impl<S: Strategy, R: RawMutex> Locked<S, R> {
     pub(crate) fn run<T>(&self, work: impl FnOnce(&mut S) -> T) -> T {
         // An allocator must not unwind, though its lock may.
         let (result, events) = no_unwinding(|| {
-            let mut strategy = self.strategy.lock();
-            (work(&mut strategy), strategy.take_events())
+            let locked = || {
+                let mut strategy = self.strategy.lock();
+                (work(&mut strategy), strategy.take_events())
+            };
+            if S::MAY_REENTER { inside::once(self, locked) } else { locked() }
         });
         events.deliver();
         result

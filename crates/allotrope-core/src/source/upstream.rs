@@ -25,8 +25,9 @@ use crate::layout::granule::GRANULE_SIZE;
 /// unwind: the allocator that it supplies may be in the middle of its work, or of a lock.
 ///
 /// An upstream must not allocate, directly or indirectly (by a hook of its own, for one), from the
-/// very allocator that it supplies. [`Local`](crate::Local) and
-/// [`ObjectPool`](crate::ObjectPool) abort the program where one does; a lock waits for ever.
+/// very allocator that it supplies. [`Local`](crate::Local), [`Locked`](crate::Locked) and
+/// [`ObjectPool`](crate::ObjectPool) abort the program where one does. Without the feature `std`, which
+/// tells threads apart, a lock waits for ever.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Upstream<A> {
     allocator: A,
