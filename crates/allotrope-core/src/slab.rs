@@ -25,6 +25,8 @@
 use core::iter;
 use core::ptr::NonNull;
 
+use allotrope_sync::fatal::promised;
+
 use crate::layout::uniform::blocks_in;
 use crate::poison;
 use crate::policy::Policy;
@@ -109,8 +111,8 @@ impl<G: Geometry> Slabs<G> {
         let block = ours(block);
         let free = block.cast::<FreeBlock>();
         let is_aligned = free.addr().get().is_multiple_of(self.geometry.block_align());
-        debug_assert!(is_aligned, "a block that is not from here");
-        debug_assert!(self.free != Some(free), "a block is freed twice");
+        promised!(is_aligned, "a block that is not from here", block.addr().get());
+        promised!(self.free != Some(free), "a block is freed twice", block.addr().get());
         // SAFETY: the block is ours again (caller), long enough and aligned for a link.
         unsafe { free.write(FreeBlock { next: self.free }) };
         self.free = Some(free);
@@ -162,7 +164,7 @@ impl<G: Geometry> Slabs<G> {
     ///
     /// [`chunk_size`]: crate::layout::uniform::chunk_size
     pub(crate) unsafe fn add(&mut self, chunk: Chunk) {
-        debug_assert_eq!(self.untouched, 0, "untouched blocks are lost");
+        promised!(self.untouched == 0, "untouched blocks are lost", chunk.start.addr().get());
         let Chunk { start, size } = chunk;
         let head = start.cast::<Head>();
         let (older, block_size) = (self.newest, self.geometry.block_size());

@@ -26,6 +26,7 @@ use core::ptr::NonNull;
 
 use allotrope_core::parts::{SizeClass, ours};
 use allotrope_core::{AllocError, Hook, Policy, Source, poison};
+use allotrope_sync::fatal::promised;
 
 use crate::route::PAGE;
 use crate::slab::{FreeBlock, Slab, list, unlist};
@@ -114,8 +115,9 @@ impl Class {
     pub(crate) unsafe fn push(&mut self, block: NonNull<u8>, class: SizeClass) -> bool {
         let block = ours(block);
         let free = block.cast::<FreeBlock>();
-        debug_assert!(free.addr().get().is_multiple_of(class.block_align()), "not a block");
-        debug_assert!(self.free != Some(free), "a block is freed twice");
+        let is_aligned = free.addr().get().is_multiple_of(class.block_align());
+        promised!(is_aligned, "a block that is not from here", block.addr().get());
+        promised!(self.free != Some(free), "a block is freed twice", block.addr().get());
         // SAFETY: the block is ours again (caller), and aligned and long enough for a link.
         unsafe { free.write(FreeBlock { next: self.free }) };
         self.free = Some(free);
@@ -271,7 +273,7 @@ impl Class {
                 }
             };
             let Some(mut slab) = found else {
-                debug_assert!(false, "a block that is not from here");
+                promised!(false, "a block that is not from here", block.addr().get());
                 continue;
             };
             // SAFETY: slabs are valid, and borrowed by nobody else; one without available blocks is in no

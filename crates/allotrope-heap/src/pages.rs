@@ -27,6 +27,7 @@ use core::ptr::NonNull;
 
 use allotrope_core::parts::{BlockSize, Edges, Run, Space, edges_size};
 use allotrope_core::{Contents, Region, Source, poison};
+use allotrope_sync::fatal::promised;
 
 use self::dirty::Dirty;
 use crate::entries::{Entries, Kind};
@@ -383,10 +384,11 @@ impl Pages {
     /// Such a run, in use, starts at this page, and nobody needs what is in it.
     pub(crate) unsafe fn give_back(&mut self, first: u32, count: u32) {
         if cfg!(debug_assertions) {
-            // SAFETY: the run was noted when it was taken (invariant 1).
-            let (noted, kind) = unsafe { self.entries.used(first) };
-            debug_assert!(kind != Kind::Nothing as u32, "pages are given back twice");
-            debug_assert_eq!(noted, count, "a layout that does not fit");
+            // SAFETY: the run was noted when it was taken (invariant 1), and its page is the region's.
+            let ((noted, kind), address) =
+                unsafe { (self.entries.used(first), self.address(first).addr().get()) };
+            promised!(kind != Kind::Nothing as u32, "a block is freed twice", address);
+            promised!(noted == count, "a layout that does not fit", address);
             // SAFETY: it is in use until it is freed below.
             unsafe { self.entries.note_used(first, count, Kind::Nothing) };
         }

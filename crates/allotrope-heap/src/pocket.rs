@@ -24,6 +24,7 @@ use core::ptr::NonNull;
 
 use allotrope_core::parts::SizeClass;
 use allotrope_core::{Region, Source, poison};
+use allotrope_sync::fatal::promised;
 
 use self::plan::{HEAD, Plan, USUAL};
 use crate::route::PAGE;
@@ -108,7 +109,7 @@ impl Pocket {
         region: Region,
         class: Option<SizeClass>,
     ) -> (Self, Option<NonNull<Slab>>) {
-        debug_assert!(Self::is_usual(&region));
+        promised!(Self::is_usual(&region), "an unusual region", region.start().addr().get());
         let begun = class.filter(|class| class.block_size() <= 1 << USUAL_SHIFT);
         let plan = begun.map(|class| USUAL[class.index()]);
         let run = plan.map_or(0, |plan| u64::MAX >> (PAGES - plan.pages));
@@ -266,7 +267,11 @@ impl Pocket {
     pub(crate) unsafe fn give_back(&mut self, start: NonNull<u8>) -> usize {
         let Some(page) = self.page_of(start) else { return 0 };
         let first = self.first_of(page);
-        debug_assert!(self.starts >> first & 1 == 1, "no run starts here");
+        promised!(
+            self.starts >> first & 1 == 1,
+            "a block that is not from here, or is freed twice",
+            start.addr().get()
+        );
         let count = self.pages_of(first);
         // SAFETY: runs are of the pocket's pages.
         let place = unsafe { self.address(first) };

@@ -24,6 +24,7 @@
 use core::ptr::NonNull;
 
 use allotrope_core::poison;
+use allotrope_sync::fatal::promised;
 
 /// What is known of a slab.
 #[derive(Debug)]
@@ -78,6 +79,7 @@ impl Slab {
         // SAFETY: the block is free (caller), so it is ours, and it starts with a link.
         unsafe { block.as_mut() }.next = self.free;
         self.free = Some(block);
+        promised!(self.used > 0, "a block is freed twice", block.addr().get());
         self.used -= 1;
         self.used == 0
     }

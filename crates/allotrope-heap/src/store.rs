@@ -32,8 +32,9 @@ mod release;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
-use allotrope_core::parts::{BlockSize, Large, Log, SizeClass};
+use allotrope_core::parts::{BlockSize, Firm, Large, Log, SizeClass};
 use allotrope_core::{AllocError, Event, EventKind, Hook, Policy, Source};
+use allotrope_sync::fatal::promised;
 
 use crate::entries::Kind;
 use crate::finder::SlabFinder;
@@ -44,7 +45,7 @@ use crate::slab::Slab;
 
 /// All memory of a heap.
 pub(crate) struct Store<S: Source, P, H: Hook> {
-    pub(crate) source: S,
+    pub(crate) source: Firm<S>,
     pocket: Option<Pocket>,
     pages: Option<NonNull<Pages>>,
     pub(crate) large: Large,
@@ -121,7 +122,7 @@ const fn slab_pages(block_size: usize) -> u8 {
 impl<S: Source, P: Policy, H: Hook> Store<S, P, H> {
     pub(crate) const fn new(source: S, large: Large, log: Log<H>) -> Self {
         Self {
-            source,
+            source: Firm::new(source),
             pocket: None,
             pages: None,
             large,
@@ -253,7 +254,7 @@ impl<S: Source, P: Policy, H: Hook> Store<S, P, H> {
                     self.give_run(Place::Pages(pages, page), count, start);
                 }
                 Some(place) => self.give_run(place, 0, start),
-                None => debug_assert!(false, "a slab that is not from here"),
+                None => promised!(false, "a slab that is not from here", start.addr().get()),
             }
         }
     }
@@ -329,12 +330,14 @@ impl<S: Source, P: Policy, H: Hook> Store<S, P, H> {
     #[inline]
     pub(crate) unsafe fn give_block(&mut self, start: NonNull<u8>, extent: usize) {
         let Some(place) = self.place_of(start) else {
-            debug_assert!(false, "a block that is not from here");
+            promised!(false, "a block that is not from here", start.addr().get());
             return;
         };
-        self.in_blocks -= extent;
         // SAFETY: as the caller promises.
         unsafe { self.give_run(place, (extent / PAGE) as u32, start) };
+        let fits = extent <= self.in_blocks;
+        promised!(fits, "a layout that does not fit", start.addr().get());
+        self.in_blocks -= extent;
     }
 
     /// Gives a run of pages back.

@@ -11,7 +11,8 @@ use crate::route::Way;
 
 // SAFETY: slabs hand out every block once, aligned and as long as their class says; runs of pages and
 // extents are each of one block. All stay where they are. A layout's way and extent are the same for
-// every size that fits. Nothing unwinds: misuse that a check finds aborts.
+// every size that fits. Nothing unwinds: a `Firm` source ends
+// the program where it would, and so does what `promised!` finds.
 unsafe impl<S: Source, P: Policy, H: Hook> Strategy for Engine<S, P, H> {
     type Hook = H;
 

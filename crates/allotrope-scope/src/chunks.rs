@@ -20,6 +20,7 @@ use core::cell::Cell;
 use core::iter;
 use core::ptr::NonNull;
 
+use allotrope_core::parts::Firm;
 use allotrope_core::poison::poison;
 use allotrope_core::{AllocError, Broken, Source};
 
@@ -27,7 +28,7 @@ use crate::chunk::{self, ChunkRef};
 use crate::growth::{self, Growth};
 
 pub(crate) struct Chunks<S: Source> {
-    source: S,
+    source: Firm<S>,
     first: Cell<Option<ChunkRef>>,
     current: Cell<Option<ChunkRef>>,
     own: Cell<Option<ChunkRef>>,
@@ -55,7 +56,7 @@ impl<S: Source> Chunks<S> {
 
     pub(crate) const fn new(source: S) -> Self {
         Self {
-            source,
+            source: Firm::new(source),
             first: Cell::new(None),
             current: Cell::new(None),
             own: Cell::new(None),
@@ -69,7 +70,7 @@ impl<S: Source> Chunks<S> {
     }
 
     pub(crate) const fn source(&self) -> &S {
-        &self.source
+        self.source.get()
     }
 
     pub(crate) fn held(&self) -> usize {

@@ -24,6 +24,7 @@ use core::ptr::NonNull;
 
 use allotrope_core::poison::unpoison;
 use allotrope_core::{AllocError, Broken, Source};
+use allotrope_sync::fatal::promised;
 
 use crate::blocks::{block, is_aligned};
 use crate::chunk::ChunkRef;
@@ -273,7 +274,7 @@ impl<S: Source> Space<S> {
     ) -> bool {
         let (cursor, limit) = self.bounds();
         let at = start.addr().get();
-        debug_assert!(at.is_multiple_of(STEP), "a block starts at a multiple of STEP");
+        promised!(at.is_multiple_of(STEP), "a block that is not from here", at);
         if extent(at + old_size) == cursor
             && let Some(grown) = frontier::place(Self::IS_LOW, at, limit, new.size(), 1)
         {

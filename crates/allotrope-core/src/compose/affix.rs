@@ -246,7 +246,7 @@ impl<A: Allocator, Prefix: Copy, Suffix: Copy> Affix<A, Prefix, Suffix> {
         // SAFETY: both blocks are in use, so they do not overlap, and neither is shorter.
         unsafe { outer.add(to.block).copy_from_nonoverlapping(start, kept) };
         // SAFETY: the part's block is for `from` (caller), and nobody accesses it any more.
-        unsafe { self.allocator.deallocate(ours(start).sub(from.block), from.outer) };
+        unsafe { part::deallocate_old(&self.allocator, ours(start).sub(from.block), from.outer) };
         Ok(outer)
     }
 }

@@ -69,10 +69,9 @@ pub(crate) const fn granules_for(size: usize) -> Option<u32> {
     }
 }
 
-/// How many granules a block has whose request was of `size` bytes.
+/// How many granules a block has whose request was of `size` bytes, at most [`MAX_BLOCK`].
 #[inline(always)]
 pub(crate) const fn granules_of(size: usize) -> u32 {
-    debug_assert!(size <= MAX_BLOCK);
     ((size + (GRANULE_SIZE - 1)) >> GRANULE_SHIFT) as u32
 }
 

@@ -7,6 +7,7 @@ use core::ptr::NonNull;
 
 use allotrope_sync::facade::atomic::{AtomicBool, Ordering};
 use allotrope_sync::facade::const_fn;
+use allotrope_sync::fatal::promised;
 
 use super::{Contents, Region, Source};
 use crate::AllocError;
@@ -108,7 +109,8 @@ unsafe impl Source for Buffer<'_> {
 
     #[inline]
     unsafe fn release(&self, region: Region) {
-        debug_assert_eq!(region.bytes(), self.bytes.0);
+        let is_ours = region.start() == self.bytes.0.cast() && region.size() == self.size();
+        promised!(is_ours, "a region that is not from here", region.start().addr().get());
         self.lent.store(false, Ordering::Release);
     }
 }

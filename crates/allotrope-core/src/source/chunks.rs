@@ -25,8 +25,10 @@ use core::marker::PhantomData;
 use core::ops::Deref;
 use core::ptr::NonNull;
 
+use allotrope_sync::fatal::promised;
+
 use super::provenance::exposed;
-use super::{Region, Source, release_clean};
+use super::{Firm, Region, Source, release_clean};
 use crate::layout::granule::GRANULE_SIZE;
 use crate::{AllocError, Policy, poison};
 
@@ -52,7 +54,7 @@ pub(crate) struct Wish {
 /// All regions of a strategy, cut into chunks.
 #[derive(Debug)]
 pub(crate) struct Chunks<S: Source, P> {
-    source: S,
+    source: Firm<S>,
     /// Newest first.
     regions: Heads,
     policy: PhantomData<P>,
@@ -91,11 +93,11 @@ pub(crate) const HEAD_SIZE: usize =
 impl<S: Source, P: Policy> Chunks<S, P> {
     /// The regions of `source`, cut into chunks.
     pub(crate) const fn new(source: S) -> Self {
-        Self { source, regions: Heads(None), policy: PhantomData }
+        Self { source: Firm::new(source), regions: Heads(None), policy: PhantomData }
     }
 
     /// Where the regions come from.
-    pub(crate) const fn source(&self) -> &S {
+    pub(crate) const fn source(&self) -> &Firm<S> {
         &self.source
     }
 
@@ -128,7 +130,7 @@ impl<S: Source, P: Policy> Chunks<S, P> {
     pub(crate) unsafe fn give_back(&mut self, chunk: Chunk) {
         let mut heads = self.regions.iter_mut();
         let Some(head) = heads.find(|head| head.offset(chunk.start).is_some()) else {
-            debug_assert!(false, "a chunk that is not from here");
+            promised!(false, "a chunk that is not from here", chunk.start.addr().get());
             return;
         };
         // SAFETY: the chunk lies in this region, and nobody needs it (caller); invariant 4.
@@ -418,6 +420,7 @@ impl Head {
         // with its own head; and it is aligned to a granule.
         unsafe { place.write(FreeChunk { next: self.free, size: chunk.size }) };
         self.free = Some(place);
+        promised!(self.lent > 0, "a chunk is given back twice", chunk.start.addr().get());
         self.lent -= 1;
     }
 }

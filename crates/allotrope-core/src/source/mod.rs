@@ -18,6 +18,7 @@
 
 mod buffer;
 pub(crate) mod chunks;
+mod firm;
 #[cfg(all(
     feature = "os-pages",
     any(
@@ -34,6 +35,7 @@ pub(crate) mod provenance;
 mod upstream;
 
 pub use buffer::Buffer;
+pub use firm::Firm;
 #[cfg(all(
     feature = "os-pages",
     any(
@@ -70,7 +72,8 @@ use crate::{AllocError, poison};
 ///
 /// # Safety
 ///
-/// Implementors uphold the *Guarantees* of every method. Their methods do not unwind, and do not
+/// Implementors uphold the *Guarantees* of every method. Their methods do not unwind (where one does,
+/// the allocator that it supplies ends the program, with a sentence on standard error), and do not
 /// call, directly or indirectly, the allocator that they supply, unless
 /// [`MAY_REENTER`](Self::MAY_REENTER) says that they might.
 pub unsafe trait Source {

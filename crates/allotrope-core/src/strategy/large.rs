@@ -29,8 +29,9 @@ use core::ptr::NonNull;
 use allotrope_sync::SideTable;
 use allotrope_sync::facade::atomic::{AtomicUsize, Ordering};
 use allotrope_sync::facade::const_fn;
+use allotrope_sync::fatal::promised;
 
-use super::Broken;
+use super::{Broken, carry_over};
 use crate::AllocError;
 use crate::source::provenance::{exposed, ours};
 use crate::source::{Contents, Movement, Region, Source, release_clean};
@@ -181,10 +182,15 @@ impl Large {
     /// and `source` is always the same.
     pub unsafe fn deallocate<S: Source>(&self, source: &S, start: NonNull<u8>, layout: Layout) {
         let Some((record, entry)) = self.records.take(start.addr().get()) else {
-            debug_assert!(false, "a block that is not from here, or is freed twice");
+            promised!(
+                false,
+                "a block that is not from here, or is freed twice",
+                start.addr().get()
+            );
             return;
         };
-        debug_assert_eq!(Self::extent(layout), Some(record.extent), "a layout that does not fit");
+        let fits = Self::extent(layout) == Some(record.extent);
+        promised!(fits, "a layout that does not fit", start.addr().get());
         entry.vacate();
         self.bytes_used.fetch_sub(record.extent, Ordering::Relaxed);
         self.bytes_held.fetch_sub(record.held, Ordering::Relaxed);
@@ -215,7 +221,7 @@ impl Large {
         let extent = Self::extent(new).ok_or(AllocError)?;
         if start.addr().get().is_multiple_of(new.align()) {
             let Some((record, entry)) = self.records.take(start.addr().get()) else {
-                debug_assert!(false, "a block that is not from here");
+                promised!(false, "a block that is not from here", start.addr().get());
                 return Err(AllocError);
             };
             let (before, held) = (record.extent, record.held);
@@ -280,7 +286,7 @@ impl Large {
             return Ok(in_place);
         }
         let Some((mut record, entry)) = self.records.take(start.addr().get()) else {
-            debug_assert!(false, "a block that is not from here");
+            promised!(false, "a block that is not from here", start.addr().get());
             return Err(AllocError);
         };
         let offset = start.addr().get() - record.region.start().addr().get();
@@ -328,7 +334,7 @@ impl Large {
         // SAFETY: as the caller promises.
         let (block, contents) = unsafe { self.place(source, new) }?;
         // SAFETY: both blocks are in use, so they do not overlap, and have `kept` bytes (caller).
-        unsafe { block.cast::<u8>().copy_from_nonoverlapping(start, kept) };
+        unsafe { carry_over(start, block, kept) };
         // SAFETY: as the caller promises.
         unsafe { self.deallocate(source, start, old) };
         Ok((block, contents))
@@ -381,7 +387,11 @@ impl Large {
         // SAFETY: the memory is the table's alone until `trim` takes the level away, and gives it back
         // to the same source (caller).
         let added = unsafe { self.records.add_level(memory, origin) };
-        debug_assert!(added.is_ok(), "a region that is shorter than was asked for");
+        promised!(
+            added.is_ok(),
+            "a region that is shorter than was asked for",
+            memory.addr().get()
+        );
         self.bytes_held.fetch_add(held, Ordering::Relaxed);
         added.map_err(|_| AllocError)
     }

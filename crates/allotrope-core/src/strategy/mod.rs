@@ -23,6 +23,8 @@ use core::alloc::Layout;
 use core::fmt;
 use core::ptr::{self, NonNull};
 
+use allotrope_sync::fatal::promised;
+
 use crate::AllocError;
 use crate::hook::{Delivery, Hook};
 
@@ -206,7 +208,7 @@ pub unsafe trait Strategy {
     ) -> Result<NonNull<[u8]>, AllocError> {
         let block = self.allocate(new)?;
         // SAFETY: both blocks are in use, so they do not overlap, and have `kept` bytes (caller).
-        unsafe { block.cast::<u8>().copy_from_nonoverlapping(start, kept) };
+        unsafe { carry_over(start, block, kept) };
         // SAFETY: as the caller promises.
         unsafe { self.deallocate(start, old) };
         Ok(block)
@@ -248,6 +250,20 @@ pub unsafe trait Strategy {
     /// strategy.
     #[doc(hidden)]
     fn take_events(&mut self) -> Delivery<Self::Hook>;
+}
+
+/// Copies the first `kept` bytes of the block at `start` to `block`, its successor.
+///
+/// # Safety
+///
+/// Both blocks are in use, and not shorter.
+#[inline(always)]
+pub unsafe fn carry_over(start: NonNull<u8>, block: NonNull<[u8]>, kept: usize) {
+    let place = block.cast::<u8>();
+    let is_elsewhere = place.addr().get().abs_diff(start.addr().get()) >= kept;
+    promised!(is_elsewhere, "a block is resized after it was freed", start.addr().get());
+    // SAFETY: both have so many bytes (caller); two blocks that are in use do not overlap.
+    unsafe { place.copy_from_nonoverlapping(start, kept) };
 }
 
 /// An invariant that does not hold.

@@ -4,7 +4,7 @@ use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use crate::AllocError;
-use crate::strategy::Broken;
+use crate::strategy::{Broken, carry_over};
 
 /// A way of cutting memory into blocks that any number of threads may use at once.
 ///
@@ -147,7 +147,7 @@ pub unsafe trait SharedStrategy {
     ) -> Result<NonNull<[u8]>, AllocError> {
         let block = self.allocate(new)?;
         // SAFETY: both blocks are in use, so they do not overlap, and have `kept` bytes (caller).
-        unsafe { block.cast::<u8>().copy_from_nonoverlapping(start, kept) };
+        unsafe { carry_over(start, block, kept) };
         // SAFETY: as the caller promises.
         unsafe { self.deallocate(start, old) };
         Ok(block)

@@ -3,7 +3,7 @@
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use allotrope_core::parts::{SizeClass, ours};
+use allotrope_core::parts::{SizeClass, carry_over, ours};
 use allotrope_core::{AllocError, EventKind, Hook, Policy, Source};
 
 use super::Engine;
@@ -37,7 +37,7 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
         // SAFETY: both blocks are in use, so they do not overlap, and have as many bytes; the old one
         // is of its class, and the caller gives it up.
         unsafe {
-            block.cast::<u8>().copy_from_nonoverlapping(start, old.size());
+            carry_over(start, block, old.size());
             self.deallocate_small(before, start, old);
         }
         Ok(block)
@@ -206,7 +206,7 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
     ) -> Result<NonNull<[u8]>, AllocError> {
         let block = self.allocate_by(ways.1, new)?;
         // SAFETY: both blocks are in use, so they do not overlap, and have `kept` bytes (caller).
-        unsafe { block.cast::<u8>().copy_from_nonoverlapping(start, kept) };
+        unsafe { carry_over(start, block, kept) };
         // SAFETY: as the caller promises.
         unsafe { self.deallocate_by(ways.0, start, old) };
         Ok(block)

@@ -8,6 +8,7 @@ use core::ptr::{self, NonNull};
 
 use allotrope_sync::facade::atomic::{AtomicUsize, Ordering};
 use allotrope_sync::facade::process_wide;
+use allotrope_sync::fatal::promised;
 
 use super::{Contents, Movement, Platform};
 
@@ -78,7 +79,7 @@ unsafe impl Platform for Native {
     unsafe fn release(start: NonNull<u8>, size: usize) {
         // SAFETY: the range is a whole mapping of ours that nobody uses (caller).
         let result = unsafe { libc::munmap(start.as_ptr().cast(), size) };
-        debug_assert_eq!(result, 0, "munmap refused a mapping of ours");
+        promised!(result == 0, "munmap refused a mapping of ours", start.addr().get());
     }
 
     unsafe fn grow(

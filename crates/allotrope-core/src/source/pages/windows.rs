@@ -13,6 +13,7 @@ use core::ptr::{self, NonNull};
 
 use allotrope_sync::facade::atomic::{AtomicUsize, Ordering};
 use allotrope_sync::facade::process_wide;
+use allotrope_sync::fatal::promised;
 use windows_sys::Win32::System::Memory::{
     MEM_COMMIT, MEM_DECOMMIT, MEM_RELEASE, MEM_RESERVE, MEM_RESET, PAGE_NOACCESS, PAGE_READWRITE,
     VirtualAlloc, VirtualFree, VirtualUnlock,
@@ -98,7 +99,7 @@ unsafe impl Platform for Native {
         // SAFETY: `start` is that of a reservation of ours that nobody uses (caller). A size of 0
         // stands for the whole of it, and is the only one that is allowed.
         let is_gone = unsafe { VirtualFree(start.as_ptr().cast(), 0, MEM_RELEASE) } != 0;
-        debug_assert!(is_gone, "VirtualFree refused a reservation of ours");
+        promised!(is_gone, "VirtualFree refused a reservation of ours", start.addr().get());
     }
 
     /// A reservation is never made longer: what lies behind it would be another, to be released by

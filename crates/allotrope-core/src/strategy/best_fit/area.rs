@@ -19,6 +19,8 @@
 
 use core::ptr::NonNull;
 
+use allotrope_sync::fatal::promised;
+
 use super::edges::Edges;
 use super::space::{Run, Space};
 use super::table::{InBlock, Table};
@@ -141,7 +143,7 @@ impl Area {
     /// The granule is one of this area's, or the end of its last.
     #[inline(always)]
     pub(super) unsafe fn address(&self, granule: u32) -> NonNull<u8> {
-        debug_assert!(granule <= self.space.granules());
+        promised!(granule <= self.space.granules(), "a granule outside its area", granule as usize);
         // SAFETY: as the caller promises.
         unsafe { self.space.table.place(granule) }
     }

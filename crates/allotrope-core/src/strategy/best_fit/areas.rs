@@ -8,6 +8,8 @@
 use core::iter;
 use core::ptr::NonNull;
 
+use allotrope_sync::fatal::promised;
+
 use super::area::Area;
 use crate::layout::area::WORD;
 
@@ -80,7 +82,7 @@ impl Areas {
             let granule = area.granule_at(start)?;
             Some((area, granule))
         });
-        debug_assert!(found.is_some(), "a block that is not from here");
+        promised!(found.is_some(), "a block that is not from here", start.addr().get());
         found
     }
 

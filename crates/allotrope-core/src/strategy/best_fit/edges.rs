@@ -18,6 +18,8 @@
 
 use core::ptr::NonNull;
 
+use allotrope_sync::fatal::promised;
+
 /// How many words of 64 bits are wiped beyond what is needed now, besides a third of those that
 /// are: so all are wiped before the last quarter is used.
 const WIPED_AHEAD: u32 = 96;
@@ -79,7 +81,8 @@ impl Edges {
     /// As for `is_edge`, and nobody else accesses the bitmap.
     #[inline(always)]
     pub unsafe fn toggle(&mut self, granule: u32) -> bool {
-        debug_assert!(granule <= self.valid || granule == self.last, "an edge nobody wiped");
+        let is_wiped = granule <= self.valid || granule == self.last;
+        promised!(is_wiped, "an edge nobody wiped", granule as usize);
         let (word, mask) = position(granule);
         // SAFETY: the word is in the bitmap (caller).
         unsafe {

@@ -20,6 +20,8 @@
 
 use core::hint::assert_unchecked;
 
+use allotrope_sync::fatal::promised;
+
 use super::space::Run;
 use super::table::{NONE, Table, is_block};
 use crate::layout::bins::{BINS, BinMap, FIRST_STEPPED, bin_of, stepped_bin_of};
@@ -149,6 +151,7 @@ impl Lists {
         unsafe {
             let (next, prev) = (table.next(place), table.prev(place));
             if let Some(bin) = bin_before(prev) {
+                promised!((bin as usize) < BINS, "a bin for no size", bin as usize);
                 assert_unchecked((bin as usize) < BINS);
                 self.set_head(bin, next);
                 if !is_block(next) {
@@ -450,7 +453,7 @@ impl Lists {
     /// has bits for bins of blocks only (invariant 3).
     #[inline(always)]
     unsafe fn head(&self, bin: u32) -> u32 {
-        debug_assert!((bin as usize) < BINS);
+        promised!((bin as usize) < BINS, "a bin for no size", bin as usize);
         // SAFETY: as the caller promises.
         unsafe { *self.heads.get_unchecked(bin as usize) }
     }
@@ -462,7 +465,7 @@ impl Lists {
     /// As for `head`.
     #[inline(always)]
     unsafe fn set_head(&mut self, bin: u32, block: u32) {
-        debug_assert!((bin as usize) < BINS);
+        promised!((bin as usize) < BINS, "a bin for no size", bin as usize);
         // SAFETY: as the caller promises.
         unsafe { *self.heads.get_unchecked_mut(bin as usize) = block };
     }

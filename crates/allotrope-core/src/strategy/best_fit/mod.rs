@@ -49,7 +49,7 @@ pub use space::{Run, Space};
 pub use span::Span;
 pub use table::{NONE, Table};
 
-use super::{Broken, Strategy, dangling};
+use super::{Broken, Strategy, carry_over, dangling};
 use crate::AllocError;
 use crate::hook::{Delivery, Event, EventKind, Hook, Log, NoHook};
 use crate::layout::granule::{
@@ -57,7 +57,7 @@ use crate::layout::granule::{
 };
 use crate::policy::{DefaultPolicy, Policy, ValidPolicy};
 use crate::source::provenance::ours;
-use crate::source::{Source, release_clean};
+use crate::source::{Firm, Source, release_clean};
 
 /// Variable sizes from one region or a few, packed tightly: the smallest free block that is large
 /// enough serves a request, and blocks have no headers.
@@ -103,7 +103,7 @@ use crate::source::{Source, release_clean};
 #[repr(C)] // As `Area` is.
 pub struct BestFit<S: Source, P: Policy = DefaultPolicy, H: Hook = NoHook> {
     areas: Areas,
-    source: S,
+    source: Firm<S>,
     log: Log<H>,
     policy: PhantomData<P>,
 }
@@ -122,7 +122,12 @@ impl<S: Source, P: Policy> BestFit<S, P> {
     /// Best fit over the regions of `source`, by the figures of a policy that the type names.
     pub const fn with_policy(source: S) -> Self {
         const { ValidPolicy::<P>::CHECKED };
-        Self { areas: Areas::new(), source, log: Log::silent(), policy: PhantomData }
+        Self {
+            areas: Areas::new(),
+            source: Firm::new(source),
+            log: Log::silent(),
+            policy: PhantomData,
+        }
     }
 }
 
@@ -130,12 +135,17 @@ impl<S: Source, P: Policy, H: Hook> BestFit<S, P, H> {
     /// Best fit over the regions of `source`, that tells `hook` what happens.
     pub fn with_hook(source: S, hook: H) -> Self {
         const { ValidPolicy::<P>::CHECKED };
-        Self { areas: Areas::new(), source, log: Log::new(hook), policy: PhantomData }
+        Self {
+            areas: Areas::new(),
+            source: Firm::new(source),
+            log: Log::new(hook),
+            policy: PhantomData,
+        }
     }
 
     /// Where its bytes come from.
     pub const fn source(&self) -> &S {
-        &self.source
+        self.source.get()
     }
 
     /// Runs of used and of free memory in address order, from region to region. Blocks in use
@@ -337,7 +347,8 @@ impl<S: Source, P: Policy, H: Hook> BestFit<S, P, H> {
 // SAFETY: a block is cut from free granules, which are nobody's, at an address that `padding` made
 // a multiple of the alignment; so blocks do not overlap, and lie in regions that stay where they
 // are until `drop`, `reset` or `trim` (which releases only what has no block in use). Every size
-// that fits has the same number of granules. Nothing unwinds: misuse that a check finds aborts.
+// that fits has the same number of granules. Nothing unwinds: a `Firm` source ends the
+// program where it would, and so does what `promised!` finds.
 unsafe impl<S: Source, P: Policy, H: Hook> Strategy for BestFit<S, P, H> {
     type Hook = H;
 
@@ -424,7 +435,7 @@ unsafe impl<S: Source, P: Policy, H: Hook> Strategy for BestFit<S, P, H> {
             return unsafe { self.grow_at_last(start, old, new, true) };
         };
         // SAFETY: both blocks are in use, so they do not overlap, and the old one is no longer.
-        unsafe { block.cast::<u8>().copy_from_nonoverlapping(start, old.size()) };
+        unsafe { carry_over(start, block, old.size()) };
         // SAFETY: as the caller promises.
         unsafe { self.deallocate(start, old) };
         Ok(block)

@@ -33,6 +33,8 @@ mod walk;
 
 use core::hint::assert_unchecked;
 
+use allotrope_sync::fatal::promised;
+
 use super::edges::Edges;
 use super::lists::Lists;
 use super::parked::Parked;
@@ -267,7 +269,8 @@ impl<T: Table> Space<T> {
     /// The granules of the block are in range, no part of a free block, and the caller's to give.
     #[inline(always)]
     pub unsafe fn free(&mut self, place: T::Place, block: Run) -> Run {
-        debug_assert!(block.size > 0 && block.end() <= self.granules, "a block outside its space");
+        let is_inside = (1..=self.granules).contains(&block.size) && block.end() <= self.granules;
+        promised!(is_inside, "a block outside its space, at granule", block.start as usize);
         // SAFETY: as the caller promises.
         unsafe {
             if self.parked.park(block) {
@@ -293,6 +296,8 @@ impl<T: Table> Space<T> {
             // A path for each case: what is not there need not be asked for again.
             if self.edges.toggle(block.start) {
                 let below = self.table.size_before(place);
+                let is_free = (1..=block.start).contains(&below);
+                promised!(is_free, "a block is freed twice, at granule", block.start as usize);
                 assert_unchecked(below > 0);
                 if !self.edges.toggle(end) {
                     return self.join_both(place, block, below, 0);
@@ -301,6 +306,8 @@ impl<T: Table> Space<T> {
                     return self.join_tail(place, block, below);
                 }
                 let above = self.table.size(self.table.after(place, block.size));
+                let is_free = (1..=self.granules - end).contains(&above);
+                promised!(is_free, "a block is freed twice, at granule", block.start as usize);
                 assert_unchecked(above > 0);
                 return self.join_both(place, block, below, above);
             }
@@ -312,6 +319,8 @@ impl<T: Table> Space<T> {
                 return self.join_tail(place, block, 0);
             }
             let above = self.table.size(self.table.after(place, block.size));
+            let is_free = (1..=self.granules - end).contains(&above);
+            promised!(is_free, "a block is freed twice, at granule", block.start as usize);
             assert_unchecked(above > 0);
             self.join_both(place, block, 0, above)
         }
@@ -476,6 +485,8 @@ impl<T: Table> Space<T> {
     /// Up to where all counts as touched when `size` granules at the start of a run are used.
     #[inline(always)]
     fn touched_by(run: Run, size: u32) -> u32 {
+        let is_whole = size <= run.size;
+        promised!(is_whole, "a free block was written to, at granule", run.start as usize);
         match run.size - size {
             0..FIRST_STEPPED => run.end(),
             _ => run.start + size + 1,
@@ -539,7 +550,9 @@ impl<T: Table> Space<T> {
     unsafe fn link_stepped(&mut self, place: T::Place, run: Run) {
         // SAFETY: as the caller promises.
         unsafe {
-            assert_unchecked(run.size >= FIRST_STEPPED);
+            let is_large = run.size >= FIRST_STEPPED;
+            promised!(is_large, "a size that has a list to itself", run.size as usize);
+            assert_unchecked(is_large);
             self.table.put(place, run.size);
             let bin = stepped_bin_of(run.size);
             self.lists.link_stepped(&mut self.table, place, run.start, bin);

@@ -107,7 +107,7 @@ impl<B: Shape, S: Source, P: Policy, H: Hook> Blocks<B, S, P, H> {
 
     /// Where the bytes come from.
     pub(crate) const fn source(&self) -> &S {
-        self.chunks.source()
+        self.chunks.source().get()
     }
 
     /// Hands out a block for `layout`, which its shape serves.

@@ -129,7 +129,8 @@ impl<const SIZE: usize, S: Source, P: Policy, H: Hook> FixedSize<SIZE, S, P, H> 
 
 // SAFETY: `Blocks` hands out every block once, aligned, `BLOCK_SIZE` bytes long, in regions that
 // stay where they are; only layouts that such a block serves get one. All sizes have the same
-// extent. Nothing unwinds: misuse that a check finds aborts.
+// extent. Nothing unwinds: a `Firm` source ends the
+// program where it would, and so does what `promised!` finds.
 unsafe impl<const SIZE: usize, S: Source, P: Policy, H: Hook> Strategy
     for FixedSize<SIZE, S, P, H>
 {

@@ -4,6 +4,7 @@ use core::alloc::Layout;
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
+use allotrope_sync::fatal::promised;
 use allotrope_sync::slots;
 
 use super::Pool;
@@ -159,7 +160,7 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
                 if word != number {
                     break;
                 }
-                debug_assert_eq!(bits & bit, 0, "a block is freed twice");
+                promised!(bits & bit == 0, "a block is freed twice", block.addr().get());
                 bits |= bit;
                 rest = others;
                 poison::poison(block, block_size(class));

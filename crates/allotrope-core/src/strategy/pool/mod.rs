@@ -205,7 +205,7 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
 
     /// Where its bytes come from.
     pub const fn source(&self) -> &S {
-        self.regions.source()
+        self.regions.source().get()
     }
 
     shared_strategy_methods!();
@@ -257,7 +257,8 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
 // SAFETY: a block is handed out only by who cleared its bit, and its bit is set only by who gives
 // it up (`Word`); blocks lie in chunks that do not overlap, behind their heads, at multiples of
 // their size, in regions that stay until the pool is borrowed mutably or dropped. All sizes of a
-// class have the same extent. Nothing unwinds: misuse that a check finds aborts.
+// class have the same extent. Nothing unwinds: a `Firm` source ends the
+// program where it would, and so does what `promised!` finds.
 unsafe impl<S: Source, P: Policy, H: Hook> SharedStrategy for Pool<S, P, H> {
     fn extent(layout: Layout) -> Option<usize> {
         match layout.size() {

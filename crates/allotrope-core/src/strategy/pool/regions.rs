@@ -44,7 +44,7 @@ use allotrope_sync::{Growth, Links, PushList, TaggedStack, Word};
 use super::chunk::{Chunk, Classed};
 use crate::layout::powers::{MAX_CHUNK, chunk_size_in};
 use crate::source::provenance::exposed;
-use crate::source::{Region, Source, release_clean};
+use crate::source::{Firm, Region, Source, release_clean};
 use crate::{AllocError, Policy, poison};
 
 /// How many regions a pool has at most.
@@ -55,7 +55,7 @@ const MAX_CHUNKS: usize = (1 << PLACE_BITS) - 1;
 /// All regions of a pool.
 #[derive(Debug)]
 pub(super) struct Regions<S: Source, P> {
-    pub(super) source: S,
+    pub(super) source: Firm<S>,
     pub(super) table: [AtomicPtr<RegionHead>; MAX_REGIONS],
     /// Zero until there is a region; what the source says, unless it reserves ahead.
     pub(super) chunk_size: AtomicUsize,
@@ -119,7 +119,7 @@ impl<S: Source, P: Policy> Regions<S, P> {
     const_fn! {
         pub(super) fn new(source: S) -> Self {
             Self {
-                source,
+                source: Firm::new(source),
                 table: array_of!(AtomicPtr::new(ptr::null_mut())),
                 chunk_size: AtomicUsize::new(0),
                 growth: Growth::new(),
@@ -131,7 +131,7 @@ impl<S: Source, P: Policy> Regions<S, P> {
     }
 
     /// Where the regions come from.
-    pub(super) const fn source(&self) -> &S {
+    pub(super) const fn source(&self) -> &Firm<S> {
         &self.source
     }
 

@@ -170,7 +170,7 @@ impl<S: Source, P: Policy, H: Hook> Segregated<S, P, H> {
 
     /// Where its bytes come from.
     pub const fn source(&self) -> &S {
-        self.chunks.source()
+        self.chunks.source().get()
     }
 
     /// Allocates a block for `layout` for each place of `blocks`, from the first on, until there is
@@ -346,7 +346,8 @@ const fn slabs_of_all_classes() -> [Slabs<SizeClass>; SizeClass::COUNT] {
 
 // SAFETY: slabs hand out every block once, aligned and as long as their class says; large blocks
 // have a region each. Regions stay where they are. A layout's class and extent are the same for
-// every size that fits. Nothing unwinds: misuse that a check finds aborts.
+// every size that fits. Nothing unwinds: a `Firm` source ends the
+// program where it would, and so does what `promised!` finds.
 unsafe impl<S: Source, P: Policy, H: Hook> Strategy for Segregated<S, P, H> {
     type Hook = H;
 
