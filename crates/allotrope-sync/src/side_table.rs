@@ -131,7 +131,8 @@ impl<V, const WIDTH: usize> SideTable<V, WIDTH> {
         promised!(address > HELD, "not the address of a block", address);
         match self.claim(address) {
             Some(entry) => {
-                entry.publish(address, value);
+                // SAFETY: claimed just now, so it is held and empty.
+                unsafe { entry.publish(address, value) };
                 Ok(())
             }
             None => Err(value),
@@ -378,8 +379,12 @@ impl<V> Entry<'_, V> {
     }
 
     /// Ends the holding of an entry with a value in it.
-    fn publish(&self, address: usize, value: V) {
-        // SAFETY: the entry is held by this thread (invariant 1), and empty.
+    ///
+    /// # Safety
+    ///
+    /// The entry is held by this thread, and empty.
+    unsafe fn publish(&self, address: usize, value: V) {
+        // SAFETY: as the caller promises (invariant 1).
         self.value.with_mut(|place| unsafe { place.write(MaybeUninit::new(value)) });
         self.key.store(address, Ordering::Release);
     }
@@ -399,14 +404,17 @@ impl<V, const WIDTH: usize> Taken<'_, V, WIDTH> {
     pub fn put_back(self, address: usize, value: V) {
         let mut belongs = self.table.entries_for(address);
         if belongs.any(|entry| ptr::eq(entry.key, self.entry.key)) {
-            return self.entry.publish(address, value);
+            // SAFETY: the entry is held since its value was taken out.
+            return unsafe { self.entry.publish(address, value) };
         }
         match self.table.claim(address) {
             Some(better) => {
-                better.publish(address, value);
+                // SAFETY: claimed just now, so it is held and empty.
+                unsafe { better.publish(address, value) };
                 self.vacate();
             }
-            None => self.entry.publish(address, value),
+            // SAFETY: as above.
+            None => unsafe { self.entry.publish(address, value) },
         }
     }
 
