@@ -1,77 +1,42 @@
 //! An allocator that is its own upstream, as a static can be by safe code, never hands out memory
-//! twice: it ends in its lock, at the end of the stack, or in an error.
+//! twice: it ends the program, at its lock or at the end of the stack, or in an error.
 //!
-//! Method: each cycle is made in a child process, which must end as it is said here. The lock of
-//! these tests says that it is asked twice, instead of waiting for ever. `reentry.rs` has the cycles
-//! of one thread.
+//! Method: each cycle is made in a child process, which must end as it is said here. `reentry.rs`
+//! has the cycles of one thread.
 
 use std::alloc::Layout;
 use std::env;
-use std::process::{self, Command};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::process::Command;
 
 use allocator_api2::alloc::Allocator;
 use allotrope_core::{
     Affix, AllocError, BestFit, Buffer, BySize, FixedSize, Limit, Locked, Pool, Segregated,
     SharedBudget, Upstream,
 };
-use lock_api::{GuardSend, RawMutex};
 
 type Any = &'static (dyn Allocator + Sync);
 
-/// A lock that ends the program where another one would wait.
-struct Impatient(AtomicBool);
+static BEST_FIT: Locked<BestFit<Upstream<Any>>> =
+    Locked::new(BestFit::new(Upstream::new(&BEST_FIT)));
 
-// SAFETY: there is one guard at a time: whoever finds the flag up does not get one.
-unsafe impl RawMutex for Impatient {
-    #[allow(clippy::declare_interior_mutable_const, reason = "lock_api makes locks from this")]
-    const INIT: Self = Self(AtomicBool::new(false));
+static FIXED_SIZE: Locked<FixedSize<64, Upstream<Any>>> =
+    Locked::new(FixedSize::new(Upstream::new(&FIXED_SIZE)));
 
-    type Guard = GuardSend;
+static CLASSES: Locked<Segregated<Upstream<Any>>> =
+    Locked::new(Segregated::new(Upstream::new(&CLASSES)));
 
-    fn lock(&self) -> GuardSend {
-        self.try_lock().unwrap_or_else(|| {
-            eprintln!("the lock was asked twice");
-            process::abort()
-        })
-    }
-
-    fn try_lock(&self) -> Option<GuardSend> {
-        (!self.0.swap(true, Ordering::Acquire)).then(GuardSend::new)
-    }
-
-    unsafe fn unlock(&self, _: GuardSend) {
-        self.0.store(false, Ordering::Release);
-    }
-
-    fn is_locked(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-static BEST_FIT: Locked<BestFit<Upstream<Any>>, Impatient> =
-    Locked::with_lock(BestFit::new(Upstream::new(&BEST_FIT)));
-
-static FIXED_SIZE: Locked<FixedSize<64, Upstream<Any>>, Impatient> =
-    Locked::with_lock(FixedSize::new(Upstream::new(&FIXED_SIZE)));
-
-static CLASSES: Locked<Segregated<Upstream<Any>>, Impatient> =
-    Locked::with_lock(Segregated::new(Upstream::new(&CLASSES)));
-
-type Small = Locked<FixedSize<64, Buffer<'static>>, Impatient>;
-type Large = Locked<BestFit<Upstream<Any>>, Impatient>;
+type Small = Locked<FixedSize<64, Buffer<'static>>>;
+type Large = Locked<BestFit<Upstream<Any>>>;
 
 /// The large part has its regions from the whole: they are large.
 static BY_SIZE: BySize<64, Small, Large> = BySize::new(
-    Locked::with_lock(FixedSize::new(Buffer::new(&mut []))),
-    Locked::with_lock(BestFit::new(Upstream::new(&BY_SIZE))),
+    Locked::new(FixedSize::new(Buffer::new(&mut []))),
+    Locked::new(BestFit::new(Upstream::new(&BY_SIZE))),
 );
 
 /// Two that supply each other.
-static ONE: Locked<BestFit<Upstream<Any>>, Impatient> =
-    Locked::with_lock(BestFit::new(Upstream::new(&OTHER)));
-static OTHER: Locked<Segregated<Upstream<Any>>, Impatient> =
-    Locked::with_lock(Segregated::new(Upstream::new(&ONE)));
+static ONE: Locked<BestFit<Upstream<Any>>> = Locked::new(BestFit::new(Upstream::new(&OTHER)));
+static OTHER: Locked<Segregated<Upstream<Any>>> = Locked::new(Segregated::new(Upstream::new(&ONE)));
 
 static POOL: Pool<Upstream<Any>> = Pool::new(Upstream::new(&POOL));
 
@@ -109,26 +74,26 @@ fn ends(name: &str, sentence: &str, cycle: Any) {
     assert!(said.contains(sentence), "{said}");
 }
 
-const TWICE: &str = "the lock was asked twice";
+const ITSELF: &str = "an upstream called the allocator that it supplies";
 
 #[test]
-fn best_fit_over_itself_asks_its_lock_twice() {
-    ends("best_fit_over_itself_asks_its_lock_twice", TWICE, &BEST_FIT);
+fn best_fit_over_itself_ends_the_program() {
+    ends("best_fit_over_itself_ends_the_program", ITSELF, &BEST_FIT);
 }
 
 #[test]
-fn size_classes_over_themselves_ask_their_lock_twice() {
-    ends("size_classes_over_themselves_ask_their_lock_twice", TWICE, &CLASSES);
+fn size_classes_over_themselves_end_the_program() {
+    ends("size_classes_over_themselves_end_the_program", ITSELF, &CLASSES);
 }
 
 #[test]
-fn a_part_that_is_supplied_by_the_whole_asks_its_lock_twice() {
-    ends("a_part_that_is_supplied_by_the_whole_asks_its_lock_twice", TWICE, &BY_SIZE);
+fn a_part_that_is_supplied_by_the_whole_ends_the_program() {
+    ends("a_part_that_is_supplied_by_the_whole_ends_the_program", ITSELF, &BY_SIZE);
 }
 
 #[test]
-fn two_that_supply_each_other_ask_a_lock_twice() {
-    ends("two_that_supply_each_other_ask_a_lock_twice", TWICE, &ONE);
+fn two_that_supply_each_other_end_the_program() {
+    ends("two_that_supply_each_other_end_the_program", ITSELF, &ONE);
 }
 
 #[test]
