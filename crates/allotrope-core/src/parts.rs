@@ -4,5 +4,5 @@
 pub use crate::hook::Log;
 pub use crate::layout::area::edges_size;
 pub use crate::layout::size_class::SizeClass;
-pub use crate::source::release_clean;
+pub use crate::source::{release_clean, reserve_ahead};
 pub use crate::strategy::{Edges, Large, NONE, Run, Space, Table, dangling};

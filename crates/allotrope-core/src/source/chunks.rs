@@ -22,7 +22,7 @@ use core::iter;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
-use super::{Region, Source, release_clean};
+use super::{Region, Source, release_clean, reserve_ahead};
 use crate::layout::granule::GRANULE_SIZE;
 use crate::{AllocError, Policy, poison};
 
@@ -171,7 +171,7 @@ impl<S: Source, P: Policy> Chunks<S, P> {
     fn add_region(&mut self, wish: Wish, sharers: usize) -> Result<(), AllocError> {
         let least = wish.least.checked_add(HEAD_SIZE).ok_or(AllocError)?;
         let wanted = if S::RESERVES_AHEAD {
-            P::RESERVE_SIZE
+            reserve_ahead::<P>(self.bytes_held())
         } else {
             let roomy = wish.best.saturating_mul(sharers).saturating_add(HEAD_SIZE);
             // One chunk for each sharer at first, then twice as much, then by a quarter.

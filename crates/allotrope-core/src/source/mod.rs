@@ -50,7 +50,7 @@ pub use upstream::Upstream;
 use core::ops::Range;
 use core::ptr::NonNull;
 
-use crate::{AllocError, poison};
+use crate::{AllocError, Policy, poison};
 
 /// Where bytes come from.
 ///
@@ -104,6 +104,20 @@ pub unsafe trait Source {
     ///
     /// [`AllocError`] when there is no such region; the source is unchanged then.
     fn reserve(&self, least: usize, wanted: usize) -> Result<Region, AllocError>;
+
+    /// Lends a region of `size` bytes for a single block that may [grow](Self::grow_region).
+    ///
+    /// # Guarantees
+    ///
+    /// As for [`reserve`](Self::reserve) of exactly `size` bytes.
+    ///
+    /// # Errors
+    ///
+    /// As for [`reserve`](Self::reserve).
+    #[doc(hidden)]
+    fn reserve_block(&self, size: usize) -> Result<Region, AllocError> {
+        self.reserve(size, size)
+    }
 
     /// Makes the bytes of `range` usable, those that are already included.
     ///
@@ -227,6 +241,15 @@ pub unsafe trait Source {
         let _ = (size, movement);
         Err(region)
     }
+}
+
+/// How many bytes a strategy that holds `held` bytes asks a source for that reserves ahead: few
+/// regions, each longer than all before it, so that what must look through them looks at few.
+pub const fn reserve_ahead<P: Policy>(held: usize) -> usize {
+    let wanted = held.saturating_mul(4);
+    let least = 2 * P::GROWTH_SIZE;
+    let wanted = if wanted < least { least } else { wanted };
+    if wanted < P::RESERVE_SIZE { wanted } else { P::RESERVE_SIZE }
 }
 
 /// Releases a region to its source, with none of it poisoned: its owner may use all of it again.

@@ -125,7 +125,7 @@ impl Large {
     ) -> Result<(NonNull<[u8]>, Contents), AllocError> {
         let extent = Self::extent(layout).ok_or(AllocError)?;
         let padding = if layout.align() <= S::REGION_ALIGN { 0 } else { layout.align() - 1 };
-        let region = source.reserve(extent + padding, extent + padding)?;
+        let region = source.reserve_block(extent + padding)?;
         let offset = region.start().addr().get().wrapping_neg() & (layout.align() - 1);
         // SAFETY: the offset is at most the padding, so the block lies in the region, which is on
         // loan.

@@ -10,7 +10,7 @@ use super::area::Area;
 #[repr(C)] // As `Area` is.
 pub(super) struct Areas {
     first: Area,
-    /// Newest first. Each lies at the start of its own region and is linked to the one before it.
+    /// Each lies at the start of its own region and is linked to one that was made before it.
     further: Option<NonNull<Area>>,
 }
 
@@ -77,14 +77,24 @@ impl Areas {
         found
     }
 
-    /// Adds an area: in the first's place if that is free, else at the start of its own region,
-    /// and returns where it is now.
+    /// Adds an area, and returns where it is now: in the first's place if that is free, or if the
+    /// first area's region has room for it; else at the start of its own region. The newest area is
+    /// the longest where a source reserves ahead, so most requests are served there.
     pub(super) fn add(&mut self, mut area: Area) -> Option<&mut Area> {
+        if !self.is_empty() && self.first.has_header() {
+            let old = core::mem::replace(&mut self.first, Area::empty());
+            self.add_further(old)?;
+        }
         if self.is_empty() {
             area.next = None;
             self.first = area;
             return Some(&mut self.first);
         }
+        self.add_further(area)
+    }
+
+    /// Adds an area at the start of its own region.
+    fn add_further(&mut self, mut area: Area) -> Option<&mut Area> {
         let mut header = area.header()?;
         area.next = self.further;
         // SAFETY: `Area::open` left room for a header there, aligned, committed and ours.

@@ -42,7 +42,7 @@ use allotrope_sync::{Growth, Links, PushList, TaggedStack, Word};
 
 use super::chunk::Chunk;
 use crate::layout::powers::{MAX_CHUNK, chunk_size_in};
-use crate::source::{Region, Source, release_clean};
+use crate::source::{Region, Source, release_clean, reserve_ahead};
 use crate::{AllocError, Policy, poison};
 
 /// How many regions a pool has at most.
@@ -259,7 +259,7 @@ impl<S: Source, P: Policy> Regions<S, P> {
         let known = self.chunk_size();
         let least = if known > 0 { known } else { Self::LEAST };
         let wanted = if S::RESERVES_AHEAD {
-            P::RESERVE_SIZE
+            reserve_ahead::<P>(self.bytes_held())
         } else {
             let held = self.bytes_held();
             (16 * Self::BEST).max(held.min(P::GROWTH_SIZE)).max(held / 4)
