@@ -243,12 +243,19 @@ pub unsafe trait Source {
     }
 }
 
-/// How many bytes a strategy that holds `held` bytes asks a source for that reserves ahead: few
-/// regions, each longer than all before it, so that what must look through them looks at few.
+/// How many bytes a strategy that holds `held` bytes asks a source for that reserves ahead: little
+/// at first, for many are small and stay so, and then much, so that there are few regions to look
+/// through.
 pub const fn reserve_ahead<P: Policy>(held: usize) -> usize {
-    let wanted = held.saturating_mul(4);
-    let least = 2 * P::GROWTH_SIZE;
-    let wanted = if wanted < least { least } else { wanted };
+    const SMALL: usize = 2;
+    const LARGE: usize = 256;
+    let wanted = if held < P::GROWTH_SIZE {
+        P::GROWTH_SIZE.saturating_mul(SMALL)
+    } else if held < P::GROWTH_SIZE.saturating_mul(LARGE / 16) {
+        P::GROWTH_SIZE.saturating_mul(LARGE)
+    } else {
+        held.saturating_mul(16)
+    };
     if wanted < P::RESERVE_SIZE { wanted } else { P::RESERVE_SIZE }
 }
 

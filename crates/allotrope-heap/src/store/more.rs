@@ -148,7 +148,8 @@ impl<S: Source, P: Policy, H: Hook> Store<S, P, H> {
         let wanted = region_size(growth as usize).unwrap_or(roomy);
         // Regions become longer and longer, for frees look through all of them.
         let wanted = if S::RESERVES_AHEAD {
-            wanted.max(reserve_ahead::<P>(self.bytes_committed()))
+            // What is small stays in the pocket: who outgrows that may become large.
+            wanted.max(reserve_ahead::<P>(self.bytes_committed().max(P::GROWTH_SIZE)))
         } else {
             wanted
         };

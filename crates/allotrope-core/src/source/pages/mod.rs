@@ -46,6 +46,12 @@ unsafe trait Platform {
     /// Whether reserved pages must be committed before they are accessed; always the same.
     fn needs_commit() -> bool;
 
+    /// How much address space one region may take beyond what is needed, in bytes: a small part of
+    /// what the process may have.
+    fn spare_address_space() -> usize {
+        usize::MAX
+    }
+
     /// Reserves `size` bytes of address space, above zero. Says what the memory behind it reads as.
     ///
     /// # Guarantees

@@ -83,7 +83,11 @@ impl<N: Platform> Store<N> {
     /// until the system has them.
     pub(super) fn reserve(&self, least: usize, wanted: usize) -> Option<Region> {
         let least = whole_units::<N>(least)?;
-        let mut size = whole_units::<N>(reserve_size(wanted)).unwrap_or(least).max(least);
+        let wanted = match reserve_size(wanted) {
+            long if long > MAX_RUN => long.min(N::spare_address_space().max(MAX_RUN)),
+            short => short,
+        };
+        let mut size = whole_units::<N>(wanted).unwrap_or(least).max(least);
         loop {
             if let Some(region) = self.reserve_exactly(size) {
                 return Some(region);
@@ -316,3 +320,6 @@ fn whole_units<N: Platform>(size: usize) -> Option<usize> {
     let unit = N::page_size().max(N::REGION_ALIGN);
     size.checked_next_multiple_of(unit).filter(|size| *size <= isize::MAX as usize)
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -89,6 +89,18 @@ unsafe impl Platform for Native {
         system::needs_commit()
     }
 
+    fn spare_address_space() -> usize {
+        /// Threads need some for their stacks, and other heaps for themselves.
+        const PARTS: libc::rlim_t = 64;
+        let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: 0 };
+        // SAFETY: the system writes to a value of this type.
+        unsafe { libc::getrlimit(libc::RLIMIT_AS, &mut limit) };
+        if limit.rlim_cur == libc::RLIM_INFINITY {
+            return usize::MAX;
+        }
+        usize::try_from(limit.rlim_cur / PARTS).unwrap_or(usize::MAX)
+    }
+
     fn reserve(size: usize) -> Option<(NonNull<u8>, Contents)> {
         Some((map(ptr::null_mut(), size)?, Contents::Zero))
     }
