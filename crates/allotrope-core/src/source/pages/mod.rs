@@ -143,10 +143,11 @@ use store::Store;
 /// Pages of the operating system as a [`Source`].
 ///
 /// A region is address space; it costs memory only where it is committed and touched. Regions of up
-/// to 2 MiB are cut from segments of 64 MiB (4 MiB with 32-bit addresses) that the whole process
-/// shares, in multiples of 64 KiB; longer ones are mappings of their own. On 64-bit targets a
-/// strategy reserves some more than it needs, and the more it holds, the more; where address space
-/// is short (`RLIMIT_AS`), half of it is tried, down to what is needed now.
+/// to 4 MiB are cut from segments of 64 MiB that the whole process shares, in multiples of 64 KiB (1
+/// and 4 MiB, and 16 KiB, where addresses have 32 bits); longer ones are mappings of their own. So
+/// thousands of small heaps take few mappings. On 64-bit targets a strategy reserves more than it
+/// needs; where address space is short (`RLIMIT_AS`), a small part of it, or half of that, down to
+/// what is needed now.
 ///
 /// All of it is without locks: a forked child goes on with the regions that it has, whatever other
 /// threads were doing.

@@ -1,8 +1,8 @@
 //! The store of pages: one for the whole process, from which all of `OsPages`' regions come.
 //!
 //! ```text
-//! segment  │ frame │ frame │ frame │ …            64 MiB, or 4 MiB with 32-bit addresses
-//!          ╰─ region ──────╯                      up to MAX_RUN: a run of frames of 64 KiB
+//! segment  │ frame │ frame │ frame │ …            64 MiB in frames of 64 KiB; where addresses have
+//!          ╰─ region ──────╯                      32 bits, 4 MiB in frames of 16 KiB
 //!
 //! mapping  │ region                            │  longer ones, and those of one block that grows
 //! ```
@@ -35,11 +35,11 @@ use super::{Platform, whole_pages_of};
 use crate::poison::{self, reserve_size};
 use crate::source::{Contents, Movement, Region};
 
-/// The size in bytes of a frame: a multiple of every page size.
-pub(super) const FRAME_SIZE: usize = 64 * 1024;
+/// The size in bytes of a frame: a multiple of every page size that such machines have.
+pub(super) const FRAME_SIZE: usize = if usize::BITS == 64 { 64 * 1024 } else { 16 * 1024 };
 
 /// The words of a segment's occupancy.
-const WORDS: usize = if usize::BITS == 64 { 16 } else { 2 };
+const WORDS: usize = if usize::BITS == 64 { 16 } else { 8 };
 
 /// The size in bytes of a segment; each starts at a multiple of it.
 pub(super) const SEGMENT_SIZE: usize = WORDS * usize::BITS as usize * FRAME_SIZE;
