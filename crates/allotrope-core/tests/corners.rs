@@ -7,7 +7,7 @@ use std::thread;
 
 use allotrope_core::{
     AllocError, BestFit, Buffer, ClassicPolicy, FixedSize, Local, Locked, OsPages, Policy,
-    Segregated, Source, Span, Strategy, Upstream,
+    Segregated, Span, Strategy, Upstream,
 };
 
 fn layout(size: usize, align: usize) -> Layout {
