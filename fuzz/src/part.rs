@@ -8,8 +8,8 @@ use std::ptr::NonNull;
 use allocator_api2::alloc::{AllocError, Allocator};
 use allotrope_conformance::TestUpstream;
 use allotrope_core::{
-    Affix, AlignTo, AskSecond, BySize, Fallback, Hook, Limit, Local, LocalBudget, Locked, Null,
-    Owns, Policy, Pool, Source, Strategy,
+    Affix, AlignTo, AskSecond, BySize, Fallback, Hook, Independent, Limit, Local, LocalBudget,
+    Locked, Null, Owns, Policy, Pool, Source, Strategy,
 };
 use allotrope_heap::LocalHeap;
 
@@ -84,6 +84,13 @@ unsafe impl Owns for Owner<'_> {
         self.0.owns(start, layout)
     }
 }
+
+// SAFETY: what is in the box was made before what it becomes part of, and has its memory from the
+// upstream, which has it from the global allocator.
+unsafe impl Independent for Any<'_> {}
+
+// SAFETY: as for `Any`.
+unsafe impl Independent for Owner<'_> {}
 
 /// A strategy that threads could share, for one: it can be trimmed.
 pub struct Alone<S>(RefCell<S>);

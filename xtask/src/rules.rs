@@ -9,8 +9,13 @@ use std::path::{Component, Path};
 pub type Rule = fn(&Path, &str) -> Vec<String>;
 
 /// All of them.
-pub const RULES: &[Rule] =
-    &[only_the_facade_asks_for_loom, length, layout_is_safe, nothing_unfinished];
+pub const RULES: &[Rule] = &[
+    only_the_facade_asks_for_loom,
+    length,
+    layout_is_safe,
+    nothing_unfinished,
+    pointers_keep_their_provenance,
+];
 
 /// The size in bytes that no file of the repository exceeds.
 const LARGEST_FILE: u64 = 3_000_000;
@@ -24,6 +29,13 @@ const FACADE: [&str; 2] = ["facade.rs", "facade"];
 /// The arithmetic without pointers.
 const LAYOUT: [&str; 2] =
     ["crates/allotrope-core/src/layout", "crates/allotrope-core/src/layout.rs"];
+
+/// Where pointers are made of addresses, and why that is right. On WebAssembly, the machine gives
+/// out addresses.
+const PROVENANCE: [&str; 2] = [
+    "crates/allotrope-core/src/source/provenance.rs",
+    "crates/allotrope-core/src/source/pages/wasm.rs",
+];
 
 /// No file is larger than [`LARGEST_FILE`].
 pub fn size(file: &Path, bytes: u64) -> Option<String> {
@@ -89,6 +101,28 @@ fn nothing_unfinished(file: &Path, text: &str) -> Vec<String> {
         .filter_map(|(index, line)| {
             let found = ["todo!", "dbg!", "#[ignore"].iter().find(|word| line.contains(**word))?;
             Some(format!("{}:{}: `{found}`", file.display(), index + 1))
+        })
+        .collect()
+}
+
+/// Pointers are not cast to pointers or from integers by `as`, and made of addresses in one place
+/// alone.
+fn pointers_keep_their_provenance(file: &Path, text: &str) -> Vec<String> {
+    if !is_shipped(file) || PROVENANCE.iter().any(|place| file == Path::new(place)) {
+        return Vec::new();
+    }
+    let forbidden = ["exposed_provenance", "expose_provenance", "as *mut ", "as *const "];
+    let places = text.lines().enumerate().filter(|(_, line)| !is_comment(line.trim_start()));
+    places
+        .filter_map(|(index, line)| {
+            let found = forbidden.iter().find(|word| line.contains(**word))?;
+            Some(format!(
+                "{}:{}: `{}` is for {} alone",
+                file.display(),
+                index + 1,
+                found.trim_end(),
+                PROVENANCE[0]
+            ))
         })
         .collect()
 }
@@ -167,6 +201,23 @@ mod tests {
             assert_eq!(broken("crates/allotrope-core/tests/any.rs", line).len(), 1, "{line}");
         }
         assert!(broken(FILE, "// `todo!` is not for us").is_empty());
+    }
+
+    #[test]
+    fn pointers_are_made_of_addresses_in_one_file() {
+        for line in [
+            "let block = ptr::with_exposed_provenance_mut(address);",
+            "let address = start.expose_provenance();",
+            "let block = address as *mut u8;",
+            "let block = (start + 1) as *const Head;",
+        ] {
+            assert_eq!(broken(FILE, line).len(), 1, "{line}");
+            assert!(
+                broken(PROVENANCE[0], line).is_empty() && broken("xtask/a.rs", line).is_empty()
+            );
+            assert!(broken(FILE, &format!("// {line}")).is_empty());
+        }
+        assert!(broken(FILE, "let block = base.with_addr(address);").is_empty());
     }
 
     #[test]

@@ -103,7 +103,7 @@ impl Trial {
     /// The command that builds the tests.
     fn build(&self) -> Command {
         let mut command = shell::command("cargo", &self.folder);
-        command.args(["test", "--no-run"]).args(self.test.split_whitespace());
+        command.args(["test", "--no-run"]).args(build_arguments(&self.test));
         self.redirect(&mut command);
         command
     }
@@ -133,6 +133,19 @@ impl Trial {
             _ => command.stdout(Stdio::null()).stderr(Stdio::null()),
         };
     }
+}
+
+/// The arguments that build what `cargo test` with the arguments `test` runs.
+///
+/// Doctests are compiled as they run, and cargo refuses `--doc` with `--no-run`. Their library is
+/// built beforehand, so that a patch that does not compile is told from a doctest that fails.
+fn build_arguments(test: &str) -> Vec<&str> {
+    let mut arguments: Vec<&str> = test.split_whitespace().collect();
+    if let Some(doc) = arguments.iter().position(|argument| *argument == "--doc") {
+        arguments.truncate(doc);
+        arguments.push("--lib");
+    }
+    arguments
 }
 
 /// Why there is nothing more to wait for.
@@ -262,6 +275,13 @@ mod tests {
         let died =
             "  process didn't exit successfully: `any` (signal: 6, SIGABRT: process abort signal)";
         assert_eq!(by(died), "death by signal 6, SIGABRT: process abort signal");
+    }
+
+    #[test]
+    fn the_library_is_built_before_its_doctests() {
+        assert_eq!(build_arguments("--package any --doc name"), ["--package", "any", "--lib"]);
+        let tests = "--package any --test name function";
+        assert_eq!(build_arguments(tests), tests.split(' ').collect::<Vec<_>>());
     }
 
     #[test]

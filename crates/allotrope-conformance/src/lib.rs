@@ -91,9 +91,13 @@
 //! found nothing.
 
 mod case;
+#[doc(hidden)]
+pub mod child;
 mod failure;
 mod global;
 mod minimise;
+#[doc(hidden)]
+pub mod misuse;
 mod operation;
 mod pattern;
 mod probe;

@@ -44,7 +44,7 @@ impl Suite<()> {
         F: Fn(TestUpstream) -> G,
         G: GlobalAlloc,
     {
-        Suite::new(move |upstream| AsAllocator(make(upstream)))
+        Suite::new(move |upstream| AsAllocator::new(make(upstream)))
     }
 }
 

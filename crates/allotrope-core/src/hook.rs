@@ -16,6 +16,8 @@
 use core::alloc::Layout;
 use core::mem;
 
+use allotrope_sync::fatal::no_unwinding;
+
 /// What happened to a block or a region.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
@@ -161,27 +163,18 @@ impl Record for Events {
     }
 
     fn deliver(self, hook: &impl Hook) {
-        let no_unwinding = AbortOnUnwind;
-        for event in self.events.iter().flatten() {
-            hook.on_event(event);
-        }
-        if let Some(lost @ 1..) = self.count.checked_sub(Self::CAPACITY) {
-            hook.on_overflow(lost);
-        }
-        mem::forget(no_unwinding);
+        no_unwinding(|| {
+            for event in self.events.iter().flatten() {
+                hook.on_event(event);
+            }
+            if let Some(lost @ 1..) = self.count.checked_sub(Self::CAPACITY) {
+                hook.on_overflow(lost);
+            }
+        });
     }
 
     fn is_empty(&self) -> bool {
         self.count == 0
-    }
-}
-
-/// A panic while a panic unwinds aborts: an allocator must not unwind into its caller.
-pub(crate) struct AbortOnUnwind;
-
-impl Drop for AbortOnUnwind {
-    fn drop(&mut self) {
-        panic!("a panic must not unwind out of an allocator");
     }
 }
 

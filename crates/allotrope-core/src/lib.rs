@@ -9,12 +9,15 @@ pub mod compat;
 mod compose;
 mod error;
 mod hook;
+mod independent;
 mod layout;
 #[doc(hidden)]
 pub mod parts;
 #[doc(hidden)]
 pub mod poison;
 mod policy;
+#[cfg(doctest)]
+mod refused;
 mod share;
 mod slab;
 mod source;
@@ -31,6 +34,7 @@ pub use compose::{
 };
 pub use error::AllocError;
 pub use hook::{Delivery, Event, EventKind, Events, Hook, NoHook, Record};
+pub use independent::Independent;
 pub use policy::{ClassicPolicy, DefaultPolicy, Policy};
 #[cfg(not(target_has_atomic = "ptr"))]
 pub use share::NoLock;

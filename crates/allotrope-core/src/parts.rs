@@ -3,6 +3,9 @@
 
 pub use crate::hook::Log;
 pub use crate::layout::area::edges_size;
+pub use crate::layout::granule::BlockSize;
 pub use crate::layout::size_class::SizeClass;
-pub use crate::source::{release_clean, reserve_ahead};
-pub use crate::strategy::{Edges, Large, NONE, Run, Space, Table, dangling};
+pub use crate::policy::ValidPolicy;
+pub use crate::source::provenance::{exposed, ours};
+pub use crate::source::{Firm, release_clean, reserve_ahead};
+pub use crate::strategy::{Edges, Large, NONE, Run, Space, Table, carry_over, dangling};

@@ -1,5 +1,7 @@
 //! Policies: the figures that strategies go by, as types.
 
+use core::marker::PhantomData;
+
 use crate::layout::size_class::SizeClass;
 
 /// The figures that a strategy goes by.
@@ -19,7 +21,16 @@ use crate::layout::size_class::SizeClass;
 /// let pool: FixedSize<64, OsPages, Frugal> = FixedSize::with_policy(OsPages::new());
 /// ```
 ///
-/// Figures that contradict each other do not compile.
+/// Figures that contradict each other do not compile:
+///
+/// ```compile_fail,E0080
+/// # use allotrope_core::{FixedSize, OsPages, Policy};
+/// struct Odd;
+/// impl Policy for Odd {
+///     const CHUNK_SIZE: usize = 3000;
+/// }
+/// let pool: FixedSize<64, OsPages, Odd> = FixedSize::with_policy(OsPages::new());
+/// ```
 pub trait Policy {
     /// The size in bytes of the chunks that strategies of uniform blocks take from a region; a
     /// power of two.
@@ -44,22 +55,30 @@ pub trait Policy {
     /// The size in bytes of the largest blocks that a heap cuts from the pages it holds: a multiple
     /// of 4096. What is larger, or aligned to more, gets pages of its own.
     const LARGEST_MEDIUM: usize = 1024 * 1024;
+}
 
+/// A policy whose figures agree with each other.
+///
+/// The check is an inherent constant of a type that is ours, because a constant of [`Policy`] would
+/// be the user's to replace. Every constructor of what goes by a policy evaluates it; `unsafe` code
+/// rests on that.
+///
+/// It is exported for `allotrope-heap` alone.
+#[derive(Debug)]
+pub struct ValidPolicy<P>(PhantomData<fn() -> P>);
+
+impl<P: Policy> ValidPolicy<P> {
     /// Fails to compile where the figures contradict each other.
-    #[doc(hidden)]
-    const VALID: () = {
-        assert!(Self::CHUNK_SIZE.is_power_of_two(), "CHUNK_SIZE is not a power of two");
-        assert!(Self::CHUNK_SIZE >= 256, "CHUNK_SIZE leaves no room for blocks");
-        assert!(SizeClass::is_block_size(Self::LARGEST_CLASS), "LARGEST_CLASS is no class size");
-        assert!(Self::LARGEST_MEDIUM % 4096 == 0, "LARGEST_MEDIUM is no whole number of pages");
-        assert!(
-            Self::LARGEST_MEDIUM >= Self::LARGEST_CLASS,
-            "LARGEST_MEDIUM is below LARGEST_CLASS"
-        );
-        assert!(Self::LARGEST_MEDIUM <= 1 << 30, "LARGEST_MEDIUM exceeds 1 GiB");
-        assert!(Self::GROWTH_SIZE >= Self::CHUNK_SIZE, "GROWTH_SIZE is less than a chunk");
-        assert!(Self::RESERVE_SIZE >= Self::GROWTH_SIZE, "RESERVE_SIZE is less than GROWTH_SIZE");
-        assert!(Self::RESERVE_SIZE <= isize::MAX as usize, "RESERVE_SIZE exceeds any region");
+    pub const CHECKED: () = {
+        assert!(P::CHUNK_SIZE.is_power_of_two(), "CHUNK_SIZE is not a power of two");
+        assert!(P::CHUNK_SIZE >= 256, "CHUNK_SIZE leaves no room for blocks");
+        assert!(SizeClass::is_block_size(P::LARGEST_CLASS), "LARGEST_CLASS is no class size");
+        assert!(P::LARGEST_MEDIUM % 4096 == 0, "LARGEST_MEDIUM is no whole number of pages");
+        assert!(P::LARGEST_MEDIUM >= P::LARGEST_CLASS, "LARGEST_MEDIUM is below LARGEST_CLASS");
+        assert!(P::LARGEST_MEDIUM <= 1 << 30, "LARGEST_MEDIUM exceeds 1 GiB");
+        assert!(P::GROWTH_SIZE >= P::CHUNK_SIZE, "GROWTH_SIZE is less than a chunk");
+        assert!(P::RESERVE_SIZE >= P::GROWTH_SIZE, "RESERVE_SIZE is less than GROWTH_SIZE");
+        assert!(P::RESERVE_SIZE <= isize::MAX as usize, "RESERVE_SIZE exceeds any region");
     };
 }
 
@@ -83,4 +102,4 @@ impl Policy for ClassicPolicy {
     const LARGEST_MEDIUM: usize = 124 * 1024;
 }
 
-const _: () = (DefaultPolicy::VALID, ClassicPolicy::VALID).0;
+const _: () = (ValidPolicy::<DefaultPolicy>::CHECKED, ValidPolicy::<ClassicPolicy>::CHECKED).0;

@@ -25,11 +25,14 @@
 use core::iter;
 use core::ptr::NonNull;
 
+use allotrope_sync::fatal::promised;
+
 use crate::layout::uniform::blocks_in;
 use crate::poison;
 use crate::policy::Policy;
 use crate::source::Source;
 use crate::source::chunks::{Chunk, Chunks};
+use crate::source::provenance::ours;
 use crate::strategy::Broken;
 
 /// The size and alignment of a slab's blocks.
@@ -105,10 +108,11 @@ impl<G: Geometry> Slabs<G> {
     /// afterwards.
     #[inline(always)]
     pub(crate) unsafe fn push(&mut self, block: NonNull<u8>) {
+        let block = ours(block);
         let free = block.cast::<FreeBlock>();
         let is_aligned = free.addr().get().is_multiple_of(self.geometry.block_align());
-        debug_assert!(is_aligned, "a block that is not from here");
-        debug_assert!(self.free != Some(free), "a block is freed twice");
+        promised!(is_aligned, "a block that is not from here", block.addr().get());
+        promised!(self.free != Some(free), "a block is freed twice", block.addr().get());
         // SAFETY: the block is ours again (caller), long enough and aligned for a link.
         unsafe { free.write(FreeBlock { next: self.free }) };
         self.free = Some(free);
@@ -121,7 +125,7 @@ impl<G: Geometry> Slabs<G> {
     pub(crate) fn advance(&mut self) -> Option<NonNull<u8>> {
         self.untouched = self.untouched.checked_sub(1)?;
         let block = self.frontier;
-        // SAFETY: there was a whole block between the frontier and the slab's end.
+        // SAFETY: there was a whole block between the frontier and the slab's end (`untouched`).
         self.frontier = unsafe { block.add(self.geometry.block_size()) };
         poison::unpoison(block, self.geometry.block_size());
         Some(block)
@@ -152,15 +156,23 @@ impl<G: Geometry> Slabs<G> {
     }
 
     /// Adds a slab. There are no untouched blocks left in the others.
-    pub(crate) fn add(&mut self, chunk: Chunk) {
-        debug_assert_eq!(self.untouched, 0, "untouched blocks are lost");
+    ///
+    /// # Safety
+    ///
+    /// The chunk is on loan from these slabs' [`Chunks`], and at least as long as [`chunk_size`]
+    /// says for one block and a head of [`HEAD_SIZE`].
+    ///
+    /// [`chunk_size`]: crate::layout::uniform::chunk_size
+    pub(crate) unsafe fn add(&mut self, chunk: Chunk) {
+        promised!(self.untouched == 0, "untouched blocks are lost", chunk.start.addr().get());
         let Chunk { start, size } = chunk;
         let head = start.cast::<Head>();
         let (older, block_size) = (self.newest, self.geometry.block_size());
-        // SAFETY: a chunk has room for a head and is aligned for it; it is ours alone.
+        // SAFETY: the chunk has room for a head (caller), is aligned to a granule, and is ours
+        // alone.
         unsafe { head.write(Head { older, size, block_size, free: 0 }) };
         let (first, blocks) = self.blocks_of(start, size);
-        // SAFETY: the first block lies in the chunk.
+        // SAFETY: the first block lies in the chunk, which has room for one (caller).
         self.frontier = unsafe { start.add(first) };
         (self.untouched, self.newest) = (blocks, Some(head));
         poison::poison(self.frontier, blocks * block_size);
@@ -192,8 +204,8 @@ impl<G: Geometry> Slabs<G> {
     }
 
     /// Where each slab starts, and how many bytes it has, newest first.
-    pub(crate) fn extents(&self) -> impl Iterator<Item = (NonNull<u8>, usize)> + use<G> {
-        // SAFETY: heads in the list are ours and initialized.
+    pub(crate) fn extents(&self) -> impl Iterator<Item = (NonNull<u8>, usize)> {
+        // SAFETY: a head of ours is initialized (invariant 4).
         self.heads().map(|head| (head.cast(), unsafe { head.as_ref() }.size))
     }
 
@@ -208,14 +220,22 @@ impl<G: Geometry> Slabs<G> {
         chunks: &mut Chunks<S, P>,
         note: impl FnMut(NonNull<u8>, usize),
     ) {
-        self.count_free(chunks);
-        self.unlink_unused_blocks(chunks);
-        self.give_back_unused_slabs(chunks, note);
+        // SAFETY: as the caller promises; one counts for the next.
+        unsafe {
+            self.count_free(chunks);
+            self.unlink_unused_blocks(chunks);
+            self.give_back_unused_slabs(chunks, note);
+        }
     }
 
-    fn count_free<S: Source, P: Policy>(&mut self, chunks: &Chunks<S, P>) {
+    /// Counts each slab's free blocks in its head.
+    ///
+    /// # Safety
+    ///
+    /// The slabs are `chunks`'.
+    unsafe fn count_free<S: Source, P: Policy>(&mut self, chunks: &Chunks<S, P>) {
         for mut head in self.heads() {
-            // SAFETY: heads in the list are ours, initialized, and borrowed by nobody else.
+            // SAFETY: a head of ours is initialized (invariant 4), and borrowed by nobody else.
             unsafe { head.as_mut() }.free = 0;
         }
         let mut finder = Finder::new(chunks);
@@ -227,7 +247,12 @@ impl<G: Geometry> Slabs<G> {
         }
     }
 
-    fn unlink_unused_blocks<S: Source, P: Policy>(&mut self, chunks: &Chunks<S, P>) {
+    /// Takes the blocks of slabs that are free as a whole, as far as counted, out of the free list.
+    ///
+    /// # Safety
+    ///
+    /// As for `count_free`.
+    unsafe fn unlink_unused_blocks<S: Source, P: Policy>(&mut self, chunks: &Chunks<S, P>) {
         let mut kept: Option<NonNull<FreeBlock>> = None;
         let mut next = self.free.take();
         let mut finder = Finder::new(chunks);
@@ -235,7 +260,8 @@ impl<G: Geometry> Slabs<G> {
             // SAFETY: the block is in the free list, so it is ours and holds a link.
             let link = unsafe { block.as_mut() };
             next = link.next;
-            if finder.head_of(block).is_some_and(|head| self.is_unused(head)) {
+            // SAFETY: what is found is a head of ours.
+            if finder.head_of(block).is_some_and(|head| unsafe { self.is_unused(head) }) {
                 continue;
             }
             link.next = None;
@@ -248,7 +274,12 @@ impl<G: Geometry> Slabs<G> {
         }
     }
 
-    fn give_back_unused_slabs<S: Source, P: Policy>(
+    /// Gives those slabs back, and `note`s each.
+    ///
+    /// # Safety
+    ///
+    /// As for `count_free`; no block of these slabs is in the free list.
+    unsafe fn give_back_unused_slabs<S: Source, P: Policy>(
         &mut self,
         chunks: &mut Chunks<S, P>,
         mut note: impl FnMut(NonNull<u8>, usize),
@@ -256,10 +287,11 @@ impl<G: Geometry> Slabs<G> {
         let mut kept: Option<NonNull<Head>> = None;
         let mut next = self.newest;
         while let Some(head) = next {
-            // SAFETY: heads in the list are ours and initialized.
+            // SAFETY: a head of ours is initialized (invariant 4).
             let (older, size) = unsafe { (head.as_ref().older, head.as_ref().size) };
             next = older;
-            if !self.is_unused(head) {
+            // SAFETY: as above.
+            if !unsafe { self.is_unused(head) } {
                 kept = Some(head);
                 continue;
             }
@@ -270,14 +302,19 @@ impl<G: Geometry> Slabs<G> {
                 unsafe { newer.as_mut() }.older = older;
             }
             note(head.cast(), size);
-            // SAFETY: none of its blocks is in use, or in the free list any more.
+            // SAFETY: the slab is these chunks' (caller), and none of its blocks is in use, or in
+            // the free list any more.
             unsafe { chunks.give_back(Chunk { start: head.cast(), size }) };
         }
     }
 
     /// Is every block of the slab in the free list or beyond the frontier, as far as counted?
-    fn is_unused(&self, head: NonNull<Head>) -> bool {
-        // SAFETY: as in `give_back_unused_slabs`.
+    ///
+    /// # Safety
+    ///
+    /// The head is one of these slabs'.
+    unsafe fn is_unused(&self, head: NonNull<Head>) -> bool {
+        // SAFETY: it is initialized (caller, invariant 4).
         let (size, free) = unsafe { (head.as_ref().size, head.as_ref().free) };
         let untouched = if self.newest == Some(head) { self.untouched } else { 0 };
         free + untouched == self.blocks_of(head.cast(), size).1
@@ -330,13 +367,13 @@ impl<G: Geometry> Slabs<G> {
     }
 
     /// Every slab's head, newest first.
-    fn heads(&self) -> impl Iterator<Item = NonNull<Head>> + use<G> {
-        // SAFETY: heads in the list are ours and initialized.
+    fn heads(&self) -> impl Iterator<Item = NonNull<Head>> {
+        // SAFETY: a head of ours is initialized (invariant 4).
         iter::successors(self.newest, |head| unsafe { head.as_ref() }.older)
     }
 
     /// Every block of the free list.
-    fn free_list(&self) -> impl Iterator<Item = NonNull<FreeBlock>> + use<G> {
+    fn free_list(&self) -> impl Iterator<Item = NonNull<FreeBlock>> {
         // SAFETY: invariant 3; `push` wrote the links.
         iter::successors(self.free, |block| unsafe { block.read() }.next)
     }
@@ -361,7 +398,9 @@ impl<'a, S: Source, P: Policy> Finder<'a, S, P> {
         let start = self.last.map_or(0, |head| head.addr().get());
         if block.addr().get().wrapping_sub(start) >= self.size {
             let head = self.chunks.start_of_chunk(block.cast())?.cast::<Head>();
-            // SAFETY: a head stands at the start of every slab.
+            // SAFETY: the block is one of a slab's, at whose start there is a head. In a check, it
+            // may be anything: then there is at least a chunk that was cut, whose first bytes are
+            // committed.
             (self.last, self.size) = (Some(head), unsafe { head.as_ref() }.size);
         }
         self.last

@@ -78,3 +78,36 @@ fn a_block_that_had_grown_too_little_was_taken_as_it_was() {
         assert_eq!(badly.out.get(), 0);
     }
 }
+
+/// Says of its blocks that they are longer than any layout.
+struct Boundless {
+    given_back: Cell<usize>,
+}
+
+// SAFETY: it does not keep the contract, which is what it is for; nobody accesses its blocks.
+unsafe impl Allocator for Boundless {
+    fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, allocator_api2::alloc::AllocError> {
+        let block = Global.allocate(layout)?;
+        Ok(NonNull::slice_from_raw_parts(block.cast(), isize::MAX as usize - 3))
+    }
+
+    unsafe fn deallocate(&self, start: NonNull<u8>, layout: Layout) {
+        assert!(Layout::from_size_align(layout.size(), layout.align()).is_ok());
+        self.given_back.set(self.given_back.get() + 1);
+        // SAFETY: `allocate` got the block there.
+        unsafe { Global.deallocate(start, layout) };
+    }
+}
+
+#[test]
+fn a_block_longer_than_any_layout_was_given_back_by_one_that_is_none() {
+    let upstream = Boundless { given_back: Cell::new(0) };
+    let source = Upstream::new(&upstream);
+    let region = source.reserve(4096, 4096).unwrap();
+    let start = region.start();
+    // SAFETY: the region is lent, and was never used.
+    unsafe { source.release(region) };
+    assert_eq!(upstream.given_back.get(), 0, "it is lost instead");
+    // SAFETY: `Boundless` got the block there with this layout, and did not give it back.
+    unsafe { Global.deallocate(start, Layout::from_size_align(4096, 16).unwrap()) };
+}

@@ -5,11 +5,13 @@
 
 use std::alloc::Layout;
 use std::cell::OnceCell;
-use std::env;
-use std::process::{Command, ExitStatus};
+use std::panic;
+use std::ptr::NonNull;
 
+use allocator_api2::alloc::{AllocError, Allocator};
+use allotrope_conformance::child;
 use allotrope_core::{
-    BestFit, DefaultPolicy, Event, Events, Hook, Local, ObjectPool, OsPages, Upstream,
+    BestFit, DefaultPolicy, Event, Events, Hook, Local, Locked, ObjectPool, OsPages, Upstream,
 };
 
 type Inner = Local<BestFit<OsPages, DefaultPolicy, CallsAbove>>;
@@ -17,7 +19,9 @@ type Above = &'static Upper;
 
 struct Upper {
     heap: Local<BestFit<Upstream<&'static Inner>>>,
+    locked: Locked<BestFit<Upstream<&'static Inner>>>,
     pool: ObjectPool<u64, Upstream<&'static Inner>>,
+    misuse: fn(Above),
 }
 
 thread_local! {
@@ -32,48 +36,26 @@ impl Hook for CallsAbove {
     fn on_event(&self, _: &Event) {
         ABOVE.with(|above| {
             let above = above.get().unwrap();
-            let _ = above.heap.allocate(Layout::new::<u64>());
-            let _ = above.pool.try_insert(1);
+            (above.misuse)(above);
         });
     }
 }
 
-const ROLE: &str = "ALLOTROPE_REENTRY_ROLE";
-
-/// What starts this program again: where it is emulated, `ALLOTROPE_RUNNER` says by which command.
-fn itself() -> Command {
-    let program = env::current_exe().unwrap();
-    let runner = env::var("ALLOTROPE_RUNNER").unwrap_or_default();
-    let mut words = runner.split_whitespace();
-    let Some(emulator) = words.next() else { return Command::new(program) };
-    let mut command = Command::new(emulator);
-    command.args(words).arg(program);
-    command
-}
-
-/// A signal leaves no code, on Unix; on Windows an abort has one of those that are negative.
-fn is_abort(status: ExitStatus) -> bool {
-    status.code().is_none_or(|code| code < 0)
-}
-
 /// Runs the test `name` again in a child that does `misuse`, and checks that it aborts.
-fn aborts(name: &str, misuse: impl FnOnce(Above)) {
-    if env::var_os(ROLE).is_some() {
+fn aborts(name: &str, misuse: fn(Above)) {
+    if child::role().is_some() {
         let inner: &'static Inner =
             Box::leak(Box::new(Local::new(BestFit::with_hook(OsPages::new(), CallsAbove))));
         let above: Above = Box::leak(Box::new(Upper {
             heap: Local::new(BestFit::new(Upstream::new(inner))),
+            locked: Locked::new(BestFit::new(Upstream::new(inner))),
             pool: ObjectPool::new(Upstream::new(inner)),
+            misuse,
         }));
         ABOVE.with(|cell| assert!(cell.set(above).is_ok()));
         return misuse(above);
     }
-    let mut child = itself();
-    child.args(["--exact", name, "--nocapture", "--test-threads=1"]).env(ROLE, "misuse");
-    let output = child.output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(is_abort(output.status), "no abort: {} {said}", output.status);
-    assert!(said.contains("called the allocator that it supplies"), "{said}");
+    child::play(name, "misuse").must_have_aborted("called the allocator that it supplies");
 }
 
 #[test]
@@ -81,6 +63,37 @@ fn a_heap_whose_upstream_calls_it_aborts() {
     aborts("a_heap_whose_upstream_calls_it_aborts", |above| {
         let _ = above.heap.allocate(Layout::new::<u64>());
     });
+}
+
+#[test]
+fn a_locked_heap_waited_for_itself_where_its_upstream_called_it() {
+    aborts("a_locked_heap_waited_for_itself_where_its_upstream_called_it", |above| {
+        let _ = above.locked.allocate(Layout::new::<u64>());
+    });
+}
+
+/// An allocator that panics.
+struct Panics;
+
+// SAFETY: it has no blocks.
+unsafe impl Allocator for Panics {
+    fn allocate(&self, _: Layout) -> Result<NonNull<[u8]>, AllocError> {
+        panic!("for want of anything better");
+    }
+
+    unsafe fn deallocate(&self, _: NonNull<u8>, _: Layout) {}
+}
+
+#[test]
+fn a_panic_hook_waited_for_the_lock_that_the_panic_was_under() {
+    const NAME: &str = "a_panic_hook_waited_for_the_lock_that_the_panic_was_under";
+    static HEAP: Locked<BestFit<Upstream<Panics>>> =
+        Locked::new(BestFit::new(Upstream::new(Panics)));
+    if child::role().is_none() {
+        return child::play(NAME, "panic").must_have_aborted("allotrope: an upstream called");
+    }
+    panic::set_hook(Box::new(|_| _ = HEAP.allocate(Layout::new::<u64>())));
+    let _ = HEAP.allocate(Layout::new::<u64>());
 }
 
 #[test]

@@ -87,7 +87,9 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
             // SAFETY: heads in the list are ours, initialized, and borrowed with the store.
             let pages = unsafe { &*pages.as_ptr() };
             let blocks = pages.runs().filter(|run| run.2 == Some(Kind::Block));
-            blocks.map(|(page, count, _)| (pages.address(page), count as usize * PAGE))
+            // SAFETY: runs lie in the region.
+            let start = |page| unsafe { pages.address(page) };
+            blocks.map(move |(page, count, _)| (start(page), count as usize * PAGE))
         });
         let in_pocket = self.store.pocket().into_iter().flat_map(|pocket| {
             pocket.runs().filter(|run| !run.is_slab).map(|run| (run.start, run.size))

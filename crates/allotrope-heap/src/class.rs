@@ -19,12 +19,14 @@
 //!
 //! 1. Every block of the class's slabs is in use, in the free list, or available in its slab.
 //! 2. `total` is how many blocks the slabs have, `available` how many of them are in the slabs.
-//! 3. `slabs` links those slabs that have any available, and no others.
+//! 3. `slabs` links those slabs that have any available, and no others. All are of this class, and
+//!    of the store that each method is called with.
 
 use core::ptr::NonNull;
 
-use allotrope_core::parts::SizeClass;
+use allotrope_core::parts::{SizeClass, ours};
 use allotrope_core::{AllocError, Hook, Policy, Source, poison};
+use allotrope_sync::fatal::promised;
 
 use crate::route::PAGE;
 use crate::slab::{FreeBlock, Slab, list, unlist};
@@ -111,9 +113,11 @@ impl Class {
     /// The block is of a slab of this class, was handed out, and nobody needs it.
     #[inline(always)]
     pub(crate) unsafe fn push(&mut self, block: NonNull<u8>, class: SizeClass) -> bool {
+        let block = ours(block);
         let free = block.cast::<FreeBlock>();
-        debug_assert!(free.addr().get().is_multiple_of(class.block_align()), "not a block");
-        debug_assert!(self.free != Some(free), "a block is freed twice");
+        let is_aligned = free.addr().get().is_multiple_of(class.block_align());
+        promised!(is_aligned, "a block that is not from here", block.addr().get());
+        promised!(self.free != Some(free), "a block is freed twice", block.addr().get());
         // SAFETY: the block is ours again (caller), and aligned and long enough for a link.
         unsafe { free.write(FreeBlock { next: self.free }) };
         self.free = Some(free);
@@ -125,8 +129,12 @@ impl Class {
     }
 
     /// Hands out a block when the list is empty, and fills the list.
+    ///
+    /// # Safety
+    ///
+    /// `class` is always the same, and so is `store`.
     #[inline(always)]
-    pub(crate) fn refill<S: Source, P: Policy, H: Hook>(
+    pub(crate) unsafe fn refill<S: Source, P: Policy, H: Hook>(
         &mut self,
         class: SizeClass,
         store: &mut Store<S, P, H>,
@@ -153,9 +161,13 @@ impl Class {
                 slab
             }
         };
-        // SAFETY: slabs in the list are valid, and borrowed by nobody else.
-        let in_place = unsafe { slab.as_mut() };
-        let (first, count) = in_place.hand_out(class.block_size(), at_once[class.index()]);
+        // SAFETY: slabs in the list are valid, and borrowed by nobody else; they are of this class
+        // (invariant 3).
+        let (in_place, (first, count)) = unsafe {
+            let in_place = slab.as_mut();
+            let handed_out = in_place.hand_out(class.block_size(), at_once[class.index()]);
+            (in_place, handed_out)
+        };
         self.available -= u32::from(count);
         self.fallen = 0;
         if in_place.is_full() {
@@ -177,13 +189,17 @@ impl Class {
     }
 
     /// The blocks of the list.
-    pub(crate) fn list(&self) -> impl Iterator<Item = NonNull<FreeBlock>> + use<> {
+    pub(crate) fn list(&self) -> impl Iterator<Item = NonNull<FreeBlock>> {
         // SAFETY: blocks in the list are ours, and start with a link.
         core::iter::successors(self.free, |block| unsafe { block.read() }.next)
     }
 
     /// Looks at the list.
-    pub(crate) fn relax<S: Source, P: Policy, H: Hook>(
+    ///
+    /// # Safety
+    ///
+    /// As for [`refill`](Self::refill).
+    pub(crate) unsafe fn relax<S: Source, P: Policy, H: Hook>(
         &mut self,
         class: SizeClass,
         store: &mut Store<S, P, H>,
@@ -198,15 +214,24 @@ impl Class {
         }
         self.fallen = self.fallen.saturating_add(frees);
         if self.fallen as usize >= MOST_WAITING / size {
-            self.flush(store);
+            // SAFETY: as the caller promises.
+            unsafe { self.flush(store) };
         }
         Look::Falling
     }
 
     /// Gives the list back, and has it looked at again when an eighth of what is in use was freed: so
     /// that of a program that frees all that it has, next to nothing is left.
-    pub(crate) fn drain<S: Source, P: Policy, H: Hook>(&mut self, store: &mut Store<S, P, H>) {
-        self.flush(store);
+    ///
+    /// # Safety
+    ///
+    /// As for [`refill`](Self::refill).
+    pub(crate) unsafe fn drain<S: Source, P: Policy, H: Hook>(
+        &mut self,
+        store: &mut Store<S, P, H>,
+    ) {
+        // SAFETY: as the caller promises.
+        unsafe { self.flush(store) };
         let used = self.total - self.available;
         self.set_patience((used / 8).clamp(1, MOST_PATIENCE));
     }
@@ -222,7 +247,14 @@ impl Class {
     }
 
     /// Gives all blocks of the list back to their slabs, and slabs that are empty then to the store.
-    pub(crate) fn flush<S: Source, P: Policy, H: Hook>(&mut self, store: &mut Store<S, P, H>) {
+    ///
+    /// # Safety
+    ///
+    /// As for [`refill`](Self::refill).
+    pub(crate) unsafe fn flush<S: Source, P: Policy, H: Hook>(
+        &mut self,
+        store: &mut Store<S, P, H>,
+    ) {
         self.fallen = 0;
         let mut next = self.free.take();
         let mut finder = store.slab_finder();
@@ -241,7 +273,7 @@ impl Class {
                 }
             };
             let Some(mut slab) = found else {
-                debug_assert!(false, "a block that is not from here");
+                promised!(false, "a block that is not from here", block.addr().get());
                 continue;
             };
             // SAFETY: slabs are valid, and borrowed by nobody else; one without available blocks is in no

@@ -15,7 +15,7 @@ use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
-use allotrope_core::parts::{Large, Log, SizeClass, dangling};
+use allotrope_core::parts::{Large, Log, SizeClass, ValidPolicy, dangling};
 use allotrope_core::{AllocError, Delivery, Event, EventKind, Hook, NoHook, Policy, Source};
 use allotrope_sync::facade::const_fn;
 
@@ -60,7 +60,7 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
     }
 
     const fn over(store: Store<S, P, H>) -> Self {
-        const { P::VALID };
+        const { ValidPolicy::<P>::CHECKED };
         let classes = [const { Class::new() }; SizeClass::COUNT];
         let (falls, is_draining) = (0, false);
         Self { classes, store, falls, is_draining, policy: PhantomData }
@@ -152,7 +152,8 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
         }
         self.give_back(Weight::Small);
         let Self { classes, store, .. } = self;
-        match classes[class.index()].refill(class, store) {
+        // SAFETY: each class is at its index, and this is the store of all.
+        match unsafe { classes[class.index()].refill(class, store) } {
             Ok(block) => Some(block),
             Err(AllocError) => self.refill_at_last(class),
         }
@@ -164,13 +165,15 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
     fn refill_at_last(&mut self, class: SizeClass) -> Option<NonNull<u8>> {
         self.flush_all();
         let Self { classes, store, .. } = self;
-        classes[class.index()].refill(class, store).ok()
+        // SAFETY: as in `refill`.
+        unsafe { classes[class.index()].refill(class, store) }.ok()
     }
 
     /// Gives all blocks that wait in free lists back to their slabs.
     pub(crate) fn flush_all(&mut self) {
         for class in &mut self.classes {
-            class.flush(&mut self.store);
+            // SAFETY: as in `refill`.
+            unsafe { class.flush(&mut self.store) };
         }
     }
 
@@ -235,10 +238,13 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
             return Err(AllocError);
         }
         let Store { large, source, .. } = &mut self.store;
-        let block = if is_zeroed {
-            large.allocate_zeroed(source, layout)
-        } else {
-            large.allocate(source, layout)
+        // SAFETY: it is always this source.
+        let block = unsafe {
+            if is_zeroed {
+                large.allocate_zeroed(source, layout)
+            } else {
+                large.allocate(source, layout)
+            }
         };
         match block {
             // What the extent needs besides, for its alignment or to be remembered, counts as well.
@@ -332,16 +338,19 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
         let Self { classes, store, .. } = self;
         let of = &mut classes[class.index()];
         if self.is_draining {
-            of.drain(store);
+            // SAFETY: as in `refill`.
+            unsafe { of.drain(store) };
         } else {
-            match of.relax(class, store) {
+            // SAFETY: as in `refill`.
+            match unsafe { of.relax(class, store) } {
                 Look::Anew(forgotten) => self.falls = self.falls.saturating_sub(forgotten),
                 Look::Falling => self.falls += 1,
             }
             if self.falls >= FALLS {
                 self.is_draining = true;
                 for of in classes {
-                    of.drain(store);
+                    // SAFETY: as in `refill`.
+                    unsafe { of.drain(store) };
                 }
             }
         }

@@ -8,7 +8,7 @@ use core::ops::Deref;
 use core::ptr::NonNull;
 
 use allotrope_core::api::impl_allocator;
-use allotrope_core::{AllocError, DefaultPolicy, Hook, NoHook, Policy, Source};
+use allotrope_core::{AllocError, DefaultPolicy, Hook, Independent, NoHook, Policy, Source};
 
 use crate::default_source::DefaultSource;
 use crate::local_heap::LocalHeap;
@@ -169,7 +169,11 @@ impl<S: Source, P: Policy, H: Hook> HeapRc<S, P, H> {
 }
 
 // SAFETY: blocks are the heap's, which lives as long as any handle; a clone is the same heap.
+unsafe impl<S: Source, P: Policy, H: Hook> allotrope_core::api::Sound for HeapRc<S, P, H> {}
 impl_allocator!([S: Source, P: Policy, H: Hook] HeapRc<S, P, H>);
+
+// SAFETY: blocks lie in regions of the source.
+unsafe impl<S: Source + Independent, P: Policy, H: Hook> Independent for HeapRc<S, P, H> {}
 
 impl<S: Source, P: Policy, H: Hook> Deref for HeapRc<S, P, H> {
     type Target = LocalHeap<S, P, H>;

@@ -23,6 +23,8 @@ mod local_heap;
 mod locked;
 mod pages;
 mod pocket;
+#[cfg(doctest)]
+mod refused;
 mod route;
 mod slab;
 mod stats;

@@ -7,7 +7,7 @@ use core::ptr::NonNull;
 
 use allotrope_core::api::impl_allocator;
 use allotrope_core::{
-    AllocError, Broken, DefaultPolicy, Delivery, Hook, Local, NoHook, Policy, Source,
+    AllocError, Broken, DefaultPolicy, Delivery, Hook, Independent, Local, NoHook, Policy, Source,
 };
 use allotrope_sync::facade::const_fn;
 
@@ -202,6 +202,7 @@ impl<S: Source, P: Policy, H: Hook> LocalHeap<S, P, H> {
     /// # Errors
     ///
     /// [`AllocError`] when it cannot be done; the block is unchanged then.
+    /// [`Strategy::shrink`](allotrope_core::Strategy::shrink) says when that may be.
     ///
     /// # Safety
     ///
@@ -362,7 +363,11 @@ impl<S: Source, P: Policy, H: Hook> LocalHeap<S, P, H> {
 
 // SAFETY: blocks are the engine's; they stay where they are until they are freed, or the heap is
 // dropped or borrowed mutably, wherever it is moved.
+unsafe impl<S: Source, P: Policy, H: Hook> allotrope_core::api::Sound for LocalHeap<S, P, H> {}
 impl_allocator!([S: Source, P: Policy, H: Hook] LocalHeap<S, P, H>);
+
+// SAFETY: blocks lie in regions of the source.
+unsafe impl<S: Source + Independent, P: Policy, H: Hook> Independent for LocalHeap<S, P, H> {}
 
 // SAFETY: the engine's guarantees are a strategy's.
 unsafe impl<S: Source, P: Policy, H: Hook> allotrope_core::Strategy for LocalHeap<S, P, H> {

@@ -18,12 +18,18 @@
 //! 1. Every run in use is noted in the entries, and is a slab or a block.
 //! 2. A page that is free and not dirty reads as zero.
 //! 3. `used` is how many pages are in use.
+//! 4. All parts lie in the region, at `places`, and the region is on loan from the source that each
+//!    method is called with. What lies below `granules` pages, of tables and pages, is committed.
+
+mod dirty;
 
 use core::ptr::NonNull;
 
-use allotrope_core::parts::{Edges, Run, Space, edges_size};
+use allotrope_core::parts::{BlockSize, Edges, Run, Space, edges_size};
 use allotrope_core::{Contents, Region, Source, poison};
+use allotrope_sync::fatal::promised;
 
+use self::dirty::Dirty;
 use crate::entries::{Entries, Kind};
 use crate::finder::SlabFinder;
 use crate::route::PAGE;
@@ -39,7 +45,7 @@ pub(crate) struct Pages {
     places: Places,
     /// The first page.
     base: NonNull<u8>,
-    dirty: NonNull<u64>,
+    dirty: Dirty,
     slabs: NonNull<Slab>,
     /// How many pages the tables are committed for.
     tabled: u32,
@@ -58,6 +64,15 @@ struct Places {
     slabs: usize,
     pages: usize,
     capacity: u32,
+}
+
+/// A run of pages that was just taken.
+pub(crate) struct TakenRun {
+    pub(crate) start: NonNull<u8>,
+    /// Its first page.
+    pub(crate) first: u32,
+    /// Does it read as zero?
+    pub(crate) is_zero: bool,
 }
 
 /// How many bytes a page takes together with what is known of it.
@@ -117,36 +132,46 @@ pub(crate) fn region_size(pages: usize) -> Option<usize> {
 
 impl Pages {
     /// Makes pages of a region, of which none are committed yet. Gives the region back if it cannot.
+    ///
+    /// # Safety
+    ///
+    /// The region is on loan from this source, and nobody uses it.
     #[inline(never)]
-    pub(crate) fn open(source: &impl Source, region: Region) -> Result<NonNull<Self>, Region> {
+    pub(crate) unsafe fn open(
+        source: &impl Source,
+        region: Region,
+    ) -> Result<NonNull<Self>, Region> {
         let start = region.start();
         let Some(places) = Places::new(start.addr().get(), region.size()) else {
             return Err(region);
         };
-        // SAFETY: the range lies in the region, which is on loan.
+        // SAFETY: the range lies in the region, which is on loan (caller).
         if unsafe { source.commit(&region, places.head..places.dirty) }.is_err() {
             return Err(region);
         }
         poison::unpoison(start, places.pages);
-        // SAFETY: all places lie in the region; they are aligned as `Places::of` says.
+        // SAFETY: all places lie in the region (`Places::new`).
         let at = |offset: usize| unsafe { start.add(offset) };
         let entries = Entries::new(at(places.entries).cast());
         let is_zeroed = region.contents() == Contents::Zero;
+        // SAFETY: the space is extended as far as both tables are committed (`extend_tables`), and
+        // their places have room for the region's capacity.
+        let space = unsafe { Space::new(entries, Edges::new(at(places.edges).cast())) };
         let pages = Self {
-            space: Space::new(entries, Edges::new(at(places.edges).cast())),
+            space,
             entries,
             region,
             next: None,
             places,
             base: at(places.pages),
-            dirty: at(places.dirty).cast(),
+            dirty: Dirty::new(at(places.dirty).cast()),
             slabs: at(places.slabs).cast(),
             tabled: 0,
             used: 0,
             is_zeroed,
         };
         let head = at(places.head).cast::<Self>();
-        // SAFETY: the place is committed, aligned, and ours alone.
+        // SAFETY: the place is committed, aligned (`Places::of`), and ours alone (caller).
         unsafe { head.write(pages) };
         Ok(head)
     }
@@ -169,7 +194,12 @@ impl Pages {
     /// How many bytes of the source's memory are in tables and pages.
     pub(crate) fn bytes_held(&self) -> usize {
         let pages = self.space.granules() as usize;
-        let held = if self.is_zeroed { self.dirty_pages() } else { pages };
+        let held = if self.is_zeroed {
+            // SAFETY: these are all pages in range.
+            unsafe { self.dirty.count(self.space.granules()) }
+        } else {
+            pages
+        };
         size_of::<Self>() + pages * (PAGE_COST - PAGE) + held * PAGE
     }
 
@@ -189,24 +219,34 @@ impl Pages {
     }
 
     /// Adds `by` pages.
-    pub(crate) fn extend(&mut self, source: &impl Source, by: u32) -> bool {
+    ///
+    /// # Safety
+    ///
+    /// The region is on loan from this source.
+    pub(crate) unsafe fn extend(&mut self, source: &impl Source, by: u32) -> bool {
+        if by == 0 || by > self.addable() {
+            return false;
+        }
         let (old, new) = (self.space.granules(), self.space.granules() + by);
-        if by == 0 || new > self.places.capacity || !self.extend_tables(source, new) {
+        // SAFETY: as the caller promises; there is room for as many.
+        if !unsafe { self.extend_tables(source, new) } {
             return false;
         }
         let range =
             self.places.pages + old as usize * PAGE..self.places.pages + new as usize * PAGE;
         if old < HUGE_FROM && new >= HUGE_FROM {
-            // SAFETY: the range lies in the region, which is on loan.
+            // SAFETY: the range lies in the region (`Places::new`), which is on loan (caller).
             unsafe { source.expect_use(&self.region, range.start..self.region.size()) };
         }
         // SAFETY: as above.
         if unsafe { source.commit(&self.region, range) }.is_err() {
             return false;
         }
-        poison::poison(self.address(old), by as usize * PAGE);
         // SAFETY: the tables reach as far, and the pages are ours alone.
-        unsafe { self.space.extend(by) };
+        unsafe {
+            poison::poison(self.address(old), by as usize * PAGE);
+            self.space.extend(by);
+        }
         true
     }
 
@@ -222,7 +262,11 @@ impl Pages {
     }
 
     /// Commits the tables of the first `pages` pages.
-    fn extend_tables(&mut self, source: &impl Source, pages: u32) -> bool {
+    ///
+    /// # Safety
+    ///
+    /// The region is on loan from this source, and has room for as many.
+    unsafe fn extend_tables(&mut self, source: &impl Source, pages: u32) -> bool {
         if pages <= self.tabled {
             return true;
         }
@@ -238,15 +282,14 @@ impl Pages {
             slabs + old * size_of::<Slab>()..(slabs + new * size_of::<Slab>()).min(end),
         ];
         for range in ranges {
-            // SAFETY: the range lies in the region, which is on loan.
+            // SAFETY: the range lies in the region (`Places::new`), which is on loan (caller).
             if unsafe { source.commit(&self.region, range) }.is_err() {
                 return false;
             }
         }
         if !self.is_zeroed {
-            let from = (old.div_ceil(64), new.div_ceil(64));
             // SAFETY: these words of the bitmap were just committed, and are ours.
-            unsafe { self.dirty.add(from.0).write_bytes(u8::MAX, from.1 - from.0) };
+            unsafe { self.dirty.begin_dirty(old, new) };
         }
         self.tabled = all;
         true
@@ -258,8 +301,12 @@ impl Pages {
     }
 
     /// The address of a page.
-    pub(crate) fn address(&self, page: u32) -> NonNull<u8> {
-        // SAFETY: callers name pages of the region, or its end.
+    ///
+    /// # Safety
+    ///
+    /// It is one of the region's, or the end of the last.
+    pub(crate) unsafe fn address(&self, page: u32) -> NonNull<u8> {
+        // SAFETY: as the caller promises; the pages lie in the region (`Places::new`).
         unsafe { self.base.add(page as usize * PAGE) }
     }
 
@@ -272,7 +319,8 @@ impl Pages {
     }
 
     /// Takes a run of `count` pages at a multiple of `align` bytes, and says whether it reads as zero.
-    pub(crate) fn take(&mut self, count: u32, align: usize, kind: Kind) -> Option<(u32, bool)> {
+    #[inline(always)]
+    pub(crate) fn take(&mut self, count: BlockSize, align: usize, kind: Kind) -> Option<TakenRun> {
         let found = if align <= PAGE {
             self.space.allocate(count)?
         } else {
@@ -280,21 +328,34 @@ impl Pages {
             let phase = (self.base.addr().get() / PAGE) as u32 & (align - 1);
             self.space.allocate_aligned(count, align, phase).found()?
         };
+        // SAFETY: the space has just given the run out.
+        Some(unsafe { self.taken(found.start, count.get(), kind) })
+    }
+
+    /// Notes that a run was taken.
+    ///
+    /// # Safety
+    ///
+    /// The space has just given it out.
+    #[inline(always)]
+    unsafe fn taken(&mut self, first: u32, count: u32, kind: Kind) -> TakenRun {
         self.used += count;
-        // SAFETY: the pages are in use now.
-        unsafe { self.entries.note_used(found.start, count, kind) };
-        poison::unpoison(self.address(found.start), count as usize * PAGE);
-        let is_zero = self.mark_dirty(found.start, count);
-        Some((found.start, is_zero))
+        // SAFETY: the pages are in range, and in use now (caller).
+        unsafe {
+            self.entries.note_used(first, count, kind);
+            let start = self.address(first);
+            poison::unpoison(start, count as usize * PAGE);
+            TakenRun { start, first, is_zero: self.dirty.mark(first, count) }
+        }
     }
 
     /// [`take`](Self::take), however many free runs are looked at.
     pub(crate) fn take_anywhere(
         &mut self,
-        count: u32,
+        count: BlockSize,
         align: usize,
         kind: Kind,
-    ) -> Option<(u32, bool)> {
+    ) -> Option<TakenRun> {
         self.space.settle();
         if let Some(taken) = self.take(count, align, kind) {
             return Some(taken);
@@ -302,11 +363,8 @@ impl Pages {
         let align = u32::try_from(align.div_ceil(PAGE)).ok()?;
         let phase = (self.base.addr().get() / PAGE) as u32 & (align - 1);
         let found = self.space.allocate_anywhere(count, align, phase).found()?;
-        self.used += count;
         // SAFETY: as in `take`.
-        unsafe { self.entries.note_used(found.start, count, kind) };
-        poison::unpoison(self.address(found.start), count as usize * PAGE);
-        Some((found.start, self.mark_dirty(found.start, count)))
+        Some(unsafe { self.taken(found.start, count.get(), kind) })
     }
 
     /// How many pages the slab has that starts at this page.
@@ -326,17 +384,20 @@ impl Pages {
     /// Such a run, in use, starts at this page, and nobody needs what is in it.
     pub(crate) unsafe fn give_back(&mut self, first: u32, count: u32) {
         if cfg!(debug_assertions) {
-            // SAFETY: the run was noted when it was taken (invariant 1).
-            let (noted, kind) = unsafe { self.entries.used(first) };
-            debug_assert!(kind != Kind::Nothing as u32, "pages are given back twice");
-            debug_assert_eq!(noted, count, "a layout that does not fit");
+            // SAFETY: the run was noted when it was taken (invariant 1), and its page is the region's.
+            let ((noted, kind), address) =
+                unsafe { (self.entries.used(first), self.address(first).addr().get()) };
+            promised!(kind != Kind::Nothing as u32, "a block is freed twice", address);
+            promised!(noted == count, "a layout that does not fit", address);
             // SAFETY: it is in use until it is freed below.
             unsafe { self.entries.note_used(first, count, Kind::Nothing) };
         }
-        poison::poison(self.address(first), count as usize * PAGE);
         self.used -= count;
         // SAFETY: the pages are in range, and ours to give (caller).
-        unsafe { self.space.free(first, Run { start: first, size: count }) };
+        unsafe {
+            poison::poison(self.address(first), count as usize * PAGE);
+            self.space.free(first, Run { start: first, size: count });
+        }
     }
 
     /// Makes a run of `old` pages one of `new`, in place, if it can.
@@ -351,14 +412,19 @@ impl Pages {
                 return false;
             }
             self.used += new - old;
-            poison::unpoison(self.address(first + old), (new - old) as usize * PAGE);
-            self.mark_dirty(first + old, new - old);
+            // SAFETY: the pages that were added are in use now.
+            unsafe {
+                poison::unpoison(self.address(first + old), (new - old) as usize * PAGE);
+                self.dirty.mark(first + old, new - old);
+            }
         } else if new < old {
             let rest = Run { start: first + new, size: old - new };
-            poison::poison(self.address(rest.start), rest.size as usize * PAGE);
             self.used -= rest.size;
             // SAFETY: the rest of the block is ours to give (caller).
-            unsafe { self.space.free(rest.start, rest) };
+            unsafe {
+                poison::poison(self.address(rest.start), rest.size as usize * PAGE);
+                self.space.free(rest.start, rest);
+            }
         }
         // SAFETY: the block has so many pages now.
         unsafe { self.entries.note_used(first, new, Kind::Block) };
@@ -376,8 +442,8 @@ impl Pages {
     ) -> Option<(NonNull<Slab>, u32)> {
         let least = size.div_ceil(PAGE) as u32;
         let count = count.min(self.places.capacity / SHARERS).max(least);
-        let (first, _) = self.take(count, align, Kind::Slab)?;
-        let start = self.address(first);
+        let run = self.take(BlockSize::new(count as usize)?, align, Kind::Slab)?;
+        let TakenRun { start, first, .. } = run;
         poison::poison(start, count as usize * PAGE);
         let blocks = (count as usize * PAGE / size) as u16;
         // SAFETY: the tables have a slab for every page, and this one's page is ours.
@@ -406,15 +472,23 @@ impl Pages {
     }
 
     /// Takes everything back. What is behind the pages stays.
-    pub(crate) fn reset(&mut self) {
+    ///
+    /// # Safety
+    ///
+    /// Nobody uses any page any more.
+    pub(crate) unsafe fn reset(&mut self) {
         self.used = 0;
         poison::poison(self.base, self.space.granules() as usize * PAGE);
-        // SAFETY: nobody uses any page any more (callers borrow the heap mutably).
+        // SAFETY: as the caller promises.
         unsafe { self.space.reset() };
     }
 
     /// Gives back what is behind pages that nobody uses; they stay committed.
-    pub(crate) fn discard_free(&mut self, source: &impl Source) {
+    ///
+    /// # Safety
+    ///
+    /// The region is on loan from this source.
+    pub(crate) unsafe fn discard_free(&mut self, source: &impl Source) {
         self.space.settle();
         if !self.is_zeroed {
             return;
@@ -422,20 +496,28 @@ impl Pages {
         let mut from = 0;
         while let Some(run) = self.space.free_block_from(from) {
             from = run.end() + 1;
-            self.discard_run(source, run);
+            // SAFETY: as the caller promises; nothing is parked any more, so the run is free.
+            unsafe { self.discard_run(source, run) };
         }
     }
 
-    fn discard_run(&mut self, source: &impl Source, run: Run) {
-        let Some(first) = self.first_dirty(run.start, run.end()) else { return };
+    /// # Safety
+    ///
+    /// The region is on loan from this source, and the run is free.
+    unsafe fn discard_run(&mut self, source: &impl Source, run: Run) {
+        // SAFETY: the run is one of pages in range (caller).
+        let Some(first) = (unsafe { self.dirty.first(run.start, run.end()) }) else { return };
         let start = self.places.pages + first as usize * PAGE;
         let end = self.places.pages + run.end() as usize * PAGE;
-        poison::unpoison(self.address(first), end - start);
-        // SAFETY: the pages lie in the region, are committed, and free.
-        let contents = unsafe { source.discard(&self.region, start..end) };
-        poison::poison(self.address(first), end - start);
-        if contents == Contents::Zero {
-            self.mark_clean(first, run.end() - first);
+        // SAFETY: the pages are in range, so committed (invariant 4), and free (caller).
+        unsafe {
+            let place = self.address(first);
+            poison::unpoison(place, end - start);
+            let contents = source.discard(&self.region, start..end);
+            poison::poison(place, end - start);
+            if contents == Contents::Zero {
+                self.dirty.clear(first, run.end() - first);
+            }
         }
     }
 
@@ -467,7 +549,8 @@ impl Pages {
         let (mut used, mut end) = (0, 0);
         for (start, count, kind) in self.runs() {
             if count == 0 || start != end {
-                return Err(("runs of pages follow each other", self.address(start).addr().get()));
+                let address = self.base.addr().get() + start as usize * PAGE;
+                return Err(("runs of pages follow each other", address));
             }
             end = start + count;
             used += if kind.is_some() { count } else { 0 };
@@ -479,75 +562,5 @@ impl Pages {
             return Err(("the pages in use are counted", self.base.addr().get()));
         }
         Ok(())
-    }
-
-    /// Notes that pages are written to, and says whether none of them was dirty.
-    #[inline]
-    fn mark_dirty(&mut self, first: u32, count: u32) -> bool {
-        let shift = first % 64;
-        if shift + count <= 64 {
-            let mask = (u64::MAX >> (64 - count)) << shift;
-            // SAFETY: the word is one of the bitmap's.
-            unsafe {
-                let word = self.dirty.add((first / 64) as usize);
-                let old = word.read();
-                word.write(old | mask);
-                return old & mask == 0;
-            }
-        }
-        self.mark_many_dirty(first, count)
-    }
-
-    #[inline(never)]
-    fn mark_many_dirty(&mut self, first: u32, count: u32) -> bool {
-        let mut was = 0;
-        self.each_word(first, count, |word, mask| {
-            // SAFETY: the word is one of the bitmap's.
-            unsafe {
-                was |= word.read() & mask;
-                word.write(word.read() | mask);
-            }
-        });
-        was == 0
-    }
-
-    fn mark_clean(&mut self, first: u32, count: u32) {
-        // SAFETY: as above.
-        self.each_word(first, count, |word, mask| unsafe { word.write(word.read() & !mask) });
-    }
-
-    /// The first dirty page from `from` on and before `end`.
-    fn first_dirty(&self, from: u32, end: u32) -> Option<u32> {
-        let mut page = from;
-        while page < end {
-            // SAFETY: the word is one of the bitmap's.
-            let rest = unsafe { self.dirty.add((page / 64) as usize).read() } >> (page % 64);
-            if rest != 0 {
-                let found = page + rest.trailing_zeros();
-                return (found < end).then_some(found);
-            }
-            page = (page / 64 + 1) * 64;
-        }
-        None
-    }
-
-    fn dirty_pages(&self) -> usize {
-        let mut count = 0;
-        self.each_word(0, self.space.granules(), |word, mask| {
-            // SAFETY: as above.
-            count += unsafe { word.read() & mask }.count_ones() as usize;
-        });
-        count
-    }
-
-    fn each_word(&self, first: u32, count: u32, mut visit: impl FnMut(NonNull<u64>, u64)) {
-        let (mut page, end) = (first, first + count);
-        while page < end {
-            let stop = ((page / 64 + 1) * 64).min(end);
-            let mask = (u64::MAX >> (64 - (stop - page))) << (page % 64);
-            // SAFETY: callers name pages of the region, and the bitmap has a bit for each.
-            visit(unsafe { self.dirty.add((page / 64) as usize) }, mask);
-            page = stop;
-        }
     }
 }

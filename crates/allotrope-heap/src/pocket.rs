@@ -15,6 +15,8 @@
 //!
 //! 1. A page's bit in `free` is clear if it is of a run that was taken and not given back.
 //! 2. A page's bit in `starts` is set if such a run starts there.
+//! 3. The `count` pages from `base` on lie in the region, which is committed; there are bits for
+//!    these pages only.
 
 mod plan;
 
@@ -22,6 +24,7 @@ use core::ptr::NonNull;
 
 use allotrope_core::parts::SizeClass;
 use allotrope_core::{Region, Source, poison};
+use allotrope_sync::fatal::promised;
 
 use self::plan::{HEAD, Plan, USUAL};
 use crate::route::PAGE;
@@ -68,15 +71,22 @@ pub(crate) struct PocketRun {
 }
 
 impl Pocket {
-    /// The pages of `region`, all of it committed and smaller than [`LEAST_PAGES_REGION`]. Gives the
-    /// region back if it has none.
-    pub(crate) fn new(region: Region) -> Result<Self, Region> {
+    /// The pages of `region`, or of as much of it as 64 pages take. Gives the region back if it has
+    /// none.
+    ///
+    /// # Safety
+    ///
+    /// The region is ours alone until it leaves the pocket again, and all of it is committed.
+    pub(crate) unsafe fn new(region: Region) -> Result<Self, Region> {
         let per_page = region.size() / PAGES as usize;
         let per_page = per_page.next_power_of_two().clamp(LEAST_PAGE, PAGE);
         let gap = region.start().addr().get().wrapping_neg() & (per_page - 1);
         match region.size().saturating_sub(gap) / per_page {
             0 => Err(region),
-            count => Ok(Self::of(region, gap, per_page.trailing_zeros(), count.min(64) as u32)),
+            // SAFETY: as the caller promises; there is room for so many pages behind the gap.
+            count => Ok(unsafe {
+                Self::of(region, gap, per_page.trailing_zeros(), count.min(64) as u32)
+            }),
         }
     }
 
@@ -90,9 +100,16 @@ impl Pocket {
 
     /// The same as [`new`](Self::new) for the region that most heaps begin with, and a slab for the class
     /// that it begins with, if its blocks are no longer than a page.
+    ///
+    /// # Safety
+    ///
+    /// As for [`new`](Self::new), and the region [is usual](Self::is_usual).
     #[inline(always)]
-    pub(crate) fn usual(region: Region, class: Option<SizeClass>) -> (Self, Option<NonNull<Slab>>) {
-        debug_assert!(Self::is_usual(&region));
+    pub(crate) unsafe fn usual(
+        region: Region,
+        class: Option<SizeClass>,
+    ) -> (Self, Option<NonNull<Slab>>) {
+        promised!(Self::is_usual(&region), "an unusual region", region.start().addr().get());
         let begun = class.filter(|class| class.block_size() <= 1 << USUAL_SHIFT);
         let plan = begun.map(|class| USUAL[class.index()]);
         let run = plan.map_or(0, |plan| u64::MAX >> (PAGES - plan.pages));
@@ -101,7 +118,7 @@ impl Pocket {
         poison::poison(base, POCKET_SIZE);
         let slab = begun.zip(plan).map(|(class, plan)| {
             poison::unpoison(base, (plan.pages as usize) << USUAL_SHIFT);
-            // SAFETY: the region's first pages are nobody's, and so many.
+            // SAFETY: the region's first pages are nobody's, and so many (caller, `USUAL`).
             unsafe { plan.place(base, USUAL_SHIFT, class) }
         });
         let (shift, count, all) = (USUAL_SHIFT, PAGES, u64::MAX);
@@ -110,9 +127,13 @@ impl Pocket {
     }
 
     /// `count` pages from `gap` on.
+    ///
+    /// # Safety
+    ///
+    /// As for [`new`](Self::new), and so many pages, 1 to 64, lie in the region.
     #[inline(always)]
-    fn of(region: Region, gap: usize, shift: u32, count: u32) -> Self {
-        // SAFETY: the pages lie in the region (callers).
+    unsafe fn of(region: Region, gap: usize, shift: u32, count: u32) -> Self {
+        // SAFETY: as the caller promises.
         let base = unsafe { region.start().add(gap) };
         let all = u64::MAX >> (PAGES - count);
         poison::poison(base, (count as usize) << shift);
@@ -157,7 +178,8 @@ impl Pocket {
     pub(crate) fn take(&mut self, size: usize, align: usize) -> Option<NonNull<u8>> {
         let count = self.pages_for(size)?;
         let page = self.take_pages(count, align)?;
-        Some(self.address(page))
+        // SAFETY: just taken.
+        Some(unsafe { self.address(page) })
     }
 
     /// How many pages have room for so many bytes, if there are as many.
@@ -167,9 +189,14 @@ impl Pocket {
         (1..=64).contains(&count).then_some(count as u32)
     }
 
+    /// The first byte of a page.
+    ///
+    /// # Safety
+    ///
+    /// It is one of the pocket's, or the end of the last.
     #[inline(always)]
-    fn address(&self, page: u32) -> NonNull<u8> {
-        // SAFETY: the page is one of the region's (callers).
+    unsafe fn address(&self, page: u32) -> NonNull<u8> {
+        // SAFETY: as the caller promises (invariant 3).
         unsafe { self.base.add((page as usize) << self.shift) }
     }
 
@@ -187,7 +214,8 @@ impl Pocket {
         let run = (u64::MAX >> (64 - count)) << page;
         self.free &= !run;
         self.starts |= 1 << page;
-        poison::unpoison(self.address(page), (count as usize) << self.shift);
+        // SAFETY: pages that were free are the pocket's (invariant 3).
+        poison::unpoison(unsafe { self.address(page) }, (count as usize) << self.shift);
         Some(page)
     }
 
@@ -239,10 +267,14 @@ impl Pocket {
     pub(crate) unsafe fn give_back(&mut self, start: NonNull<u8>) -> usize {
         let Some(page) = self.page_of(start) else { return 0 };
         let first = self.first_of(page);
-        debug_assert!(self.starts >> first & 1 == 1, "no run starts here");
+        promised!(
+            self.starts >> first & 1 == 1,
+            "a block that is not from here, or is freed twice",
+            start.addr().get()
+        );
         let count = self.pages_of(first);
-        // SAFETY: the page is one of the region's.
-        let place = unsafe { self.base.add((first as usize) << self.shift) };
+        // SAFETY: runs are of the pocket's pages.
+        let place = unsafe { self.address(first) };
         self.free |= (u64::MAX >> (64 - count)) << first;
         self.starts &= !(1 << first);
         self.slabs &= !(1 << first);
@@ -268,8 +300,8 @@ impl Pocket {
             return false;
         }
         self.free ^= more;
-        // SAFETY: what follows the shorter run lies in the longer, in the region.
-        let place = unsafe { start.add((old.min(new) as usize) << self.shift) };
+        // SAFETY: what follows the shorter run lies in the longer, or is its end.
+        let place = unsafe { self.address(first + old.min(new)) };
         let bytes = (old.abs_diff(new) as usize) << self.shift;
         if new > old {
             poison::unpoison(place, bytes)
@@ -312,7 +344,8 @@ impl Pocket {
     pub(crate) unsafe fn slab_of(&self, page: u32) -> NonNull<Slab> {
         let first = self.first_of(page);
         let end = ((first + self.pages_of(first)) as usize) << self.shift;
-        // SAFETY: the run lies in the region, and ends with the slab's head.
+        // SAFETY: the run is one of the pocket's pages, and ends with the slab's head
+        // (`Plan::place`).
         unsafe { self.base.add(end - HEAD) }.cast()
     }
 
@@ -325,8 +358,8 @@ impl Pocket {
             }
             let first = left.trailing_zeros();
             left &= left - 1;
-            // SAFETY: the page is one of the region's.
-            let start = unsafe { self.base.add((first as usize) << self.shift) };
+            // SAFETY: runs are of the pocket's pages.
+            let start = unsafe { self.address(first) };
             let size = (self.pages_of(first) as usize) << self.shift;
             Some(PocketRun { start, size, is_slab: self.slabs >> first & 1 == 1 })
         })
@@ -334,8 +367,12 @@ impl Pocket {
 }
 
 /// Commits all of a region.
-pub(crate) fn commit_all(source: &impl Source, region: &Region) -> bool {
+///
+/// # Safety
+///
+/// It is on loan from this source.
+pub(crate) unsafe fn commit_all(source: &impl Source, region: &Region) -> bool {
     let size = region.size();
-    // SAFETY: the region is on loan from this source (callers).
+    // SAFETY: as the caller promises.
     region.committed() == size || unsafe { source.commit(region, 0..size) }.is_ok()
 }

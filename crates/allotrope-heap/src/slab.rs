@@ -18,10 +18,13 @@
 //! 1. The first `blocks - untouched` blocks were handed out before; the others never were.
 //! 2. `free` links those of the former that came back; they are in no other list. The rest are `used`.
 //! 3. A slab is in its class's list of slabs if and only if it has free or untouched blocks.
+//! 4. `blocks` blocks of the class's size, aligned to 16, lie from `start` on, in pages that are
+//!    the slab's alone.
 
 use core::ptr::NonNull;
 
 use allotrope_core::poison;
+use allotrope_sync::fatal::promised;
 
 /// What is known of a slab.
 #[derive(Debug)]
@@ -76,30 +79,49 @@ impl Slab {
         // SAFETY: the block is free (caller), so it is ours, and it starts with a link.
         unsafe { block.as_mut() }.next = self.free;
         self.free = Some(block);
+        promised!(self.used > 0, "a block is freed twice", block.addr().get());
         self.used -= 1;
         self.used == 0
     }
 
     /// Hands out all blocks that came back, or else the next `most` untouched ones of `size` bytes,
     /// linked; returns the first and how many there are.
+    ///
+    /// # Safety
+    ///
+    /// `size` is that of this slab's class.
     #[inline(always)]
-    pub(crate) fn hand_out(&mut self, size: usize, most: u16) -> (Option<NonNull<FreeBlock>>, u16) {
+    pub(crate) unsafe fn hand_out(
+        &mut self,
+        size: usize,
+        most: u16,
+    ) -> (Option<NonNull<FreeBlock>>, u16) {
         let (first, count) = match self.free.take() {
             Some(first) => (Some(first), self.blocks - self.untouched - self.used),
-            None => self.link_untouched(size, most),
+            // SAFETY: as the caller promises.
+            None => unsafe { self.link_untouched(size, most) },
         };
         self.used += count;
         (first, count)
     }
 
     /// Links untouched blocks, in their order.
+    ///
+    /// # Safety
+    ///
+    /// As for `hand_out`.
     #[inline(always)]
-    fn link_untouched(&mut self, size: usize, most: u16) -> (Option<NonNull<FreeBlock>>, u16) {
+    unsafe fn link_untouched(
+        &mut self,
+        size: usize,
+        most: u16,
+    ) -> (Option<NonNull<FreeBlock>>, u16) {
         let count = most.min(self.untouched);
         let touched = usize::from(self.blocks - self.untouched);
         self.untouched -= count;
         let mut left = usize::from(count);
-        // SAFETY: so many whole blocks lie in the slab behind those that were touched.
+        // SAFETY: so many whole blocks of this size (caller) lie in the slab behind those that were
+        // touched (invariant 1).
         let block = unsafe { self.start.add((touched + left) * size) };
         let mut chain = Chain { block, first: None };
         // Eight without a branch.

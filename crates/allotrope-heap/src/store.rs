@@ -22,14 +22,19 @@
 //!
 //! 1. A large block is in `large`, or it is a run of pages where the source had no region for it.
 //! 2. `used` is how many bytes of pages are in use, those of the pocket apart.
+//! 3. `pages` links heads that [`Pages::open`] made of regions on loan from `source`, each once.
+//!    They stay until they leave the list, and no reference to one outlives a statement or the
+//!    borrow of the store.
 
 mod more;
+mod release;
 
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
-use allotrope_core::parts::{Large, Log, SizeClass, release_clean};
-use allotrope_core::{AllocError, Event, EventKind, Hook, Policy, Source, poison};
+use allotrope_core::parts::{BlockSize, Firm, Large, Log, SizeClass};
+use allotrope_core::{AllocError, Event, EventKind, Hook, Policy, Source};
+use allotrope_sync::fatal::promised;
 
 use crate::entries::Kind;
 use crate::finder::SlabFinder;
@@ -40,7 +45,7 @@ use crate::slab::Slab;
 
 /// All memory of a heap.
 pub(crate) struct Store<S: Source, P, H: Hook> {
-    pub(crate) source: S,
+    pub(crate) source: Firm<S>,
     pocket: Option<Pocket>,
     pages: Option<NonNull<Pages>>,
     pub(crate) large: Large,
@@ -117,7 +122,7 @@ const fn slab_pages(block_size: usize) -> u8 {
 impl<S: Source, P: Policy, H: Hook> Store<S, P, H> {
     pub(crate) const fn new(source: S, large: Large, log: Log<H>) -> Self {
         Self {
-            source,
+            source: Firm::new(source),
             pocket: None,
             pages: None,
             large,
@@ -135,7 +140,7 @@ impl<S: Source, P: Policy, H: Hook> Store<S, P, H> {
     }
 
     /// The regions with tables, newest first.
-    pub(crate) fn regions(&self) -> impl Iterator<Item = NonNull<Pages>> + use<S, P, H> {
+    pub(crate) fn regions(&self) -> impl Iterator<Item = NonNull<Pages>> {
         let mut next = self.pages;
         core::iter::from_fn(move || {
             let pages = next?;
@@ -249,7 +254,7 @@ impl<S: Source, P: Policy, H: Hook> Store<S, P, H> {
                     self.give_run(Place::Pages(pages, page), count, start);
                 }
                 Some(place) => self.give_run(place, 0, start),
-                None => debug_assert!(false, "a slab that is not from here"),
+                None => promised!(false, "a slab that is not from here", start.addr().get()),
             }
         }
     }
@@ -266,13 +271,12 @@ impl<S: Source, P: Policy, H: Hook> Store<S, P, H> {
             && let Some(mut newest) = self.pages
             // SAFETY: heads in the list are ours and initialized, and nobody else borrows them.
             && let pages = unsafe { newest.as_mut() }
-            && let Ok(count) = u32::try_from(extent / PAGE)
-            && let Some((page, is_zero)) = pages.take(count, align, Kind::Block)
+            && let Some(count) = BlockSize::new(extent / PAGE)
+            && let Some(run) = pages.take(count, align, Kind::Block)
         {
-            let start = pages.address(page);
             self.count_used(extent);
             self.in_blocks += extent;
-            return Ok((start, is_zero));
+            return Ok((run.start, run.is_zero));
         }
         self.take_block_slow(extent, align)
     }
@@ -284,7 +288,8 @@ impl<S: Source, P: Policy, H: Hook> Store<S, P, H> {
         extent: usize,
         align: usize,
     ) -> Result<(NonNull<u8>, bool), AllocError> {
-        let count = u32::try_from(extent / PAGE).map_err(|_| AllocError)?;
+        // More pages than any run has are not asked for, wherever they would come from.
+        let count = BlockSize::new(extent / PAGE).ok_or(AllocError)?;
         let take = |store: &mut Self, is_last: bool| {
             // Where there are other pages, the pocket is for small blocks.
             if !S::RESERVES_AHEAD
@@ -299,7 +304,7 @@ impl<S: Source, P: Policy, H: Hook> Store<S, P, H> {
                 } else {
                     pages.take(count, align, Kind::Block)
                 };
-                taken.map(|(page, is_zero)| (pages.address(page), is_zero))
+                taken.map(|run| (run.start, run.is_zero))
             })?;
             store.count_used(extent);
             Some(found)
@@ -309,7 +314,7 @@ impl<S: Source, P: Policy, H: Hook> Store<S, P, H> {
         }
         let mut block = take(self, false);
         if block.is_none() {
-            let added = self.add_pages(count, align);
+            let added = self.add_pages(count.get(), align);
             block = if added.is_ok() { take(self, false) } else { None };
         }
         let block = block.or_else(|| take(self, true)).ok_or(AllocError)?;
@@ -325,12 +330,14 @@ impl<S: Source, P: Policy, H: Hook> Store<S, P, H> {
     #[inline]
     pub(crate) unsafe fn give_block(&mut self, start: NonNull<u8>, extent: usize) {
         let Some(place) = self.place_of(start) else {
-            debug_assert!(false, "a block that is not from here");
+            promised!(false, "a block that is not from here", start.addr().get());
             return;
         };
-        self.in_blocks -= extent;
         // SAFETY: as the caller promises.
         unsafe { self.give_run(place, (extent / PAGE) as u32, start) };
+        let fits = extent <= self.in_blocks;
+        promised!(fits, "a layout that does not fit", start.addr().get());
+        self.in_blocks -= extent;
     }
 
     /// Gives a run of pages back.
@@ -427,7 +434,8 @@ impl<S: Source, P: Policy, H: Hook> Store<S, P, H> {
         (self.peak, self.waited) = (self.used, 0);
         for mut pages in self.regions() {
             // SAFETY: heads in the list are ours and initialized, and nobody else borrows them.
-            unsafe { pages.as_mut() }.discard_free(&self.source);
+            // Their regions are on loan from this source.
+            unsafe { pages.as_mut().discard_free(&self.source) };
         }
     }
 
@@ -473,46 +481,19 @@ impl<S: Source, P: Policy, H: Hook> Store<S, P, H> {
     }
 
     /// Takes all pages back. What is behind them stays; large extents go.
-    pub(crate) fn reset(&mut self) {
+    ///
+    /// # Safety
+    ///
+    /// Nobody uses a block of this store any more.
+    pub(crate) unsafe fn reset(&mut self) {
         if let Some(pocket) = &mut self.pocket {
             pocket.reset();
         }
-        self.regions_mut().for_each(Pages::reset);
+        // SAFETY: as the caller promises.
+        self.regions_mut().for_each(|pages| unsafe { pages.reset() });
         (self.used, self.in_blocks) = (0, 0);
-        self.release_large();
-    }
-
-    /// Gives back the regions of which nothing is in use, and what is behind free pages of the others.
-    pub(crate) fn trim(&mut self) {
-        self.discard_free();
-        let mut kept = None;
-        while let Some(mut head) = self.pages {
-            // SAFETY: heads in the list are ours and initialized; this one leaves the list.
-            let pages = unsafe { head.as_mut() };
-            self.pages = pages.next;
-            if pages.used == 0 {
-                let (start, bytes) = pages.span();
-                self.note(EventKind::Release, start, bytes);
-                // SAFETY: as above, and nothing in it is in use.
-                let region = unsafe { Pages::into_region(head) };
-                // SAFETY: the region is on loan, and nobody needs what is in it.
-                unsafe { release_clean(&self.source, region) };
-            } else {
-                pages.next = kept;
-                kept = Some(head);
-            }
-        }
-        while let Some(mut head) = kept {
-            // SAFETY: as above.
-            kept = unsafe { head.as_mut() }.next;
-            self.link(head);
-        }
-        if self.pocket.as_ref().is_some_and(Pocket::is_unused) {
-            self.release_pocket();
-        }
-        self.is_open = self.pocket.is_some() || self.pages.is_some();
-        // SAFETY: always this source.
-        unsafe { self.large.trim(&self.source) };
+        // SAFETY: as above.
+        unsafe { self.release_large() };
     }
 
     /// Are the numbers right?
@@ -537,60 +518,5 @@ impl<S: Source, P, H: Hook> Store<S, P, H> {
     /// Notes that memory came from the source, or went back.
     pub(crate) fn note(&mut self, kind: EventKind, start: NonNull<u8>, bytes: usize) {
         self.log.push(|| Event::internal(kind, start.addr().get(), bytes));
-    }
-
-    fn release_pocket(&mut self) {
-        if let Some(pocket) = self.pocket.take() {
-            let region = pocket.into_region();
-            self.note(EventKind::Release, region.start(), region.size());
-            poison::unpoison(region.start(), region.size());
-            // SAFETY: the region is on loan and committed, and nobody needs what is in it.
-            unsafe { self.source.release_or_keep(region) };
-        }
-    }
-
-    /// Gives all regions with tables back, of which nobody needs any more.
-    #[cold]
-    #[inline(never)]
-    fn release_pages(&mut self) {
-        while let Some(head) = self.pages {
-            // SAFETY: heads in the list are ours and initialized; this one leaves the list.
-            let region = unsafe {
-                self.pages = head.as_ref().next;
-                let (start, bytes) = head.as_ref().span();
-                self.note(EventKind::Release, start, bytes);
-                Pages::into_region(head)
-            };
-            // SAFETY: the region is on loan, and nobody needs what is in it.
-            unsafe { release_clean(&self.source, region) };
-        }
-    }
-
-    /// Gives all extents back, of which nobody needs any more.
-    #[cold]
-    #[inline(never)]
-    fn release_large(&mut self) {
-        // SAFETY: always this source, and nobody needs a large block any more (callers).
-        unsafe {
-            self.large.release_all(&self.source, |address, extent| {
-                self.log.push(|| Event::internal(EventKind::Release, address, extent));
-            });
-        }
-    }
-}
-
-impl<S: Source, P, H: Hook> Drop for Store<S, P, H> {
-    #[inline(always)]
-    fn drop(&mut self) {
-        if self.pages.is_some() {
-            self.release_pages();
-        }
-        self.release_pocket();
-        if self.large.bytes_held() != 0 {
-            self.release_large();
-            // SAFETY: always this source.
-            unsafe { self.large.trim(&self.source) };
-        }
-        self.log.take().deliver();
     }
 }

@@ -11,7 +11,8 @@ use crate::route::Way;
 
 // SAFETY: slabs hand out every block once, aligned and as long as their class says; runs of pages and
 // extents are each of one block. All stay where they are. A layout's way and extent are the same for
-// every size that fits. Nothing unwinds but debug assertions on misuse.
+// every size that fits. Nothing unwinds: a `Firm` source ends
+// the program where it would, and so does what `promised!` finds.
 unsafe impl<S: Source, P: Policy, H: Hook> Strategy for Engine<S, P, H> {
     type Hook = H;
 
@@ -69,7 +70,8 @@ unsafe impl<S: Source, P: Policy, H: Hook> Strategy for Engine<S, P, H> {
 
     fn reset(&mut self) {
         self.classes.fill(Class::new());
-        self.store.reset();
+        // SAFETY: to borrow a strategy mutably for this ends all blocks (`Strategy::reset`).
+        unsafe { self.store.reset() };
     }
 
     fn trim(&mut self) {

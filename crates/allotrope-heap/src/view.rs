@@ -5,7 +5,7 @@ use core::fmt;
 use core::ptr::NonNull;
 
 use allotrope_core::api::impl_allocator;
-use allotrope_core::{AllocError, Hook, Policy, Source};
+use allotrope_core::{AllocError, Hook, Independent, Policy, Source};
 
 use crate::engine::Engine;
 use crate::local_heap::LocalHeap;
@@ -133,6 +133,7 @@ impl<'h, S: Source, P: Policy, H: Hook> View<'h, S, P, H> {
     /// # Errors
     ///
     /// [`AllocError`] when it cannot be done; the block is unchanged then.
+    /// [`Strategy::shrink`](allotrope_core::Strategy::shrink) says when that may be.
     ///
     /// # Safety
     ///
@@ -150,7 +151,11 @@ impl<'h, S: Source, P: Policy, H: Hook> View<'h, S, P, H> {
 }
 
 // SAFETY: blocks are the heap's, which is borrowed for as long as there is a view of it.
+unsafe impl<'h, S: Source, P: Policy, H: Hook> allotrope_core::api::Sound for View<'h, S, P, H> {}
 impl_allocator!(['h, S: Source, P: Policy, H: Hook] View<'h, S, P, H>);
+
+// SAFETY: blocks lie in regions of the source.
+unsafe impl<S: Source + Independent, P: Policy, H: Hook> Independent for View<'_, S, P, H> {}
 
 impl<S: Source, P: Policy, H: Hook> fmt::Debug for View<'_, S, P, H> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -154,6 +154,51 @@ fn in_tiny_buffers() {
     }
 }
 
+/// The least of everything.
+struct Least;
+
+impl Policy for Least {
+    const CHUNK_SIZE: usize = 256;
+    const GROWTH_SIZE: usize = 256;
+    const RESERVE_SIZE: usize = 256;
+    const LARGEST_CLASS: usize = 16;
+    const LARGEST_MEDIUM: usize = 4096;
+}
+
+/// The most of everything, which no memory meets.
+struct Most;
+
+impl Policy for Most {
+    const CHUNK_SIZE: usize = 1 << (usize::BITS - 2);
+    const GROWTH_SIZE: usize = isize::MAX as usize;
+    const RESERVE_SIZE: usize = isize::MAX as usize;
+    const LARGEST_CLASS: usize = 8192;
+    const LARGEST_MEDIUM: usize = 1 << 30;
+}
+
+/// A heap by the greatest figures in a buffer, which lends what it has, however much is asked for.
+struct MostInBuffer;
+
+impl Subject for MostInBuffer {
+    type Allocator<'u> = LocalHeap<Buffer<'u>, Most>;
+
+    fn make<'u>(&self, upstream: &'u TestUpstream) -> Self::Allocator<'u> {
+        LocalHeap::with_policy(Buffer::new(upstream.buffer(1 << 20)))
+    }
+
+    fn check(&self, heap: &Self::Allocator<'_>) -> Result<(), String> {
+        invariants(heap.check_invariants())
+    }
+}
+
+#[test]
+fn by_extreme_figures() {
+    let suite = Suite::new(|upstream| LocalHeap::<_, Least>::with_policy(Upstream::new(upstream)));
+    let check = |heap: &LocalHeap<_, Least>| invariants(heap.check_invariants());
+    report(suite.sweeps(false).max_size(20_000).invariants(check).assert());
+    report(Suite::of(MostInBuffer).sweeps(false).max_live_bytes(100_000).assert());
+}
+
 fn invariants(result: Result<(), allotrope_core::Broken>) -> Result<(), String> {
     result.map_err(|broken| broken.to_string())
 }

@@ -4,7 +4,7 @@ use core::alloc::Layout;
 use core::fmt;
 use core::ptr::NonNull;
 
-use allotrope_core::{AllocError, Broken, Source};
+use allotrope_core::{AllocError, Broken, Independent, Source};
 
 use crate::chunk_use::{ChunkUse, chunk_uses};
 use crate::default_source::DefaultSource;
@@ -167,7 +167,9 @@ impl<S: Source> Arena<S> {
     #[allow(clippy::mut_from_ref, reason = "every call makes a new value")]
     #[inline]
     pub fn try_keep<T: Send + 'static>(&self, value: T) -> Result<&mut T, AllocError> {
-        let mut kept = drop_list::keep(&self.space, Owner::ARENA, value)?;
+        // SAFETY: the value borrows nothing and may be sent; the arena cuts the list before it frees
+        // blocks.
+        let mut kept = unsafe { drop_list::keep(&self.space, Owner::ARENA, value) }?;
         // SAFETY: the value is new, nobody else has it, and it is dropped where the arena is
         // borrowed mutably.
         Ok(unsafe { kept.as_mut() })
@@ -178,7 +180,8 @@ impl<S: Source> Arena<S> {
     /// See [`Scope`].
     #[inline(always)]
     pub fn scope<'o, R>(&'o mut self, run: impl for<'s> FnOnce(&mut Scope<'s, 'o, S>) -> R) -> R {
-        Guard::new(&self.space).run(run)
+        // SAFETY: the arena is borrowed mutably for `'o`.
+        unsafe { Guard::new(&self.space) }.run(run)
     }
 
     /// Begins a scope that ends when the guard is dropped.
@@ -186,7 +189,8 @@ impl<S: Source> Arena<S> {
     /// See [`Guard`].
     #[inline(always)]
     pub fn enter(&mut self) -> Guard<'_, S> {
-        Guard::new(&self.space)
+        // SAFETY: the arena is borrowed mutably as long as the guard is there.
+        unsafe { Guard::new(&self.space) }
     }
 
     /// Begins a scope that ends with [`end_scope`](Self::end_scope), for code that cannot nest.
@@ -221,7 +225,9 @@ impl<S: Source> Arena<S> {
     ///
     /// [`AllocError`] if the source has no more memory; nothing has changed then.
     pub fn try_begin_scope(&self) -> Result<Mark, AllocError> {
-        self.marks.begin(&self.space)
+        // SAFETY: it is the arena's own. Only `end_scope` and `reset`, which close marks, and guards,
+        // whose positions come after all marks, set it back.
+        unsafe { self.marks.begin(&self.space) }
     }
 
     /// Drops and frees everything since `mark` was made; keeps the memory.
@@ -248,7 +254,8 @@ impl<S: Source> Arena<S> {
     /// Gives memory that is not in use back to the source, until no more than `bytes` bytes are
     /// held, or everything is in use. A chunk where an open scope began is in use.
     pub fn shrink_to(&mut self, bytes: usize) {
-        self.space.shrink_to(bytes, self.marks.is_any_open());
+        // SAFETY: positions are those of open marks, and of guards, which would borrow the arena.
+        unsafe { self.space.shrink_to(bytes, self.marks.is_any_open()) };
     }
 
     /// How many bytes blocks take, with what lies unused between and behind them in chunks that are
@@ -279,6 +286,11 @@ impl<S: Source> Arena<S> {
     /// large block grows in it, may pass the limit by that.
     pub fn set_allocation_limit(&self, limit: Option<usize>) {
         self.space.chunks.set_limit(limit.unwrap_or(usize::MAX));
+    }
+
+    /// Up to what size in bytes chunks double.
+    pub fn chunk_cap(&self) -> usize {
+        self.space.chunks.cap()
     }
 
     /// Sets up to what size in bytes chunks double; 1 MiB unless set. A block for which that is too
@@ -331,4 +343,8 @@ impl<S: Source> fmt::Debug for Arena<S> {
 
 // SAFETY: blocks lie in chunks, which do not move with the arena. They are handed out once until
 // they are freed, or everything is by calls that borrow the arena mutably.
+unsafe impl<S: Source> allotrope_core::api::Sound for Arena<S> {}
 allotrope_core::impl_allocator!([S: Source] Arena<S>);
+
+// SAFETY: blocks lie in regions of the source.
+unsafe impl<S: Source + Independent> Independent for Arena<S> {}

@@ -9,7 +9,8 @@
 //! 1. A `ChunkRef` points to a head that [`reserve`] wrote, in a region on loan from the
 //!    source, until [`release`] gives that back.
 //! 2. `start` and `end` keep the invariants of [`frontier`](crate::frontier).
-//! 3. Poison covers what no block covers, between `start` and `end`.
+//! 3. The region is exposed: who has no more than an address in it may derive a pointer from that.
+//! 4. Poison covers what no block covers, between `start` and `end`.
 
 use core::cell::Cell;
 use core::ptr::NonNull;
@@ -64,6 +65,7 @@ pub(crate) fn reserve(
         && let Some((head, start, end)) = cut(&region)
     {
         poison(start, end.addr().get() - start.addr().get());
+        region.start().expose_provenance();
         let (next, left, number) = (Cell::new(None), Cell::new(start), Cell::new(0));
         // SAFETY: `cut` found room and alignment for a head, the region is committed, and nobody
         // else has it.
@@ -139,6 +141,7 @@ pub(crate) unsafe fn grow(
     // the region.
     let [head, start, left, end] =
         [head, start, left, end].map(|offset| unsafe { region.start().add(offset) });
+    region.start().expose_provenance();
     let head = head.cast::<Head>();
     // SAFETY: where there was a head there is room for one; regions stay aligned (caller).
     unsafe { head.write(Head { region, next, start, end, left: Cell::new(left), number }) };

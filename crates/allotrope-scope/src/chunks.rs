@@ -20,6 +20,7 @@ use core::cell::Cell;
 use core::iter;
 use core::ptr::NonNull;
 
+use allotrope_core::parts::Firm;
 use allotrope_core::poison::poison;
 use allotrope_core::{AllocError, Broken, Source};
 
@@ -27,7 +28,7 @@ use crate::chunk::{self, ChunkRef};
 use crate::growth::{self, Growth};
 
 pub(crate) struct Chunks<S: Source> {
-    source: S,
+    source: Firm<S>,
     first: Cell<Option<ChunkRef>>,
     current: Cell<Option<ChunkRef>>,
     own: Cell<Option<ChunkRef>>,
@@ -55,7 +56,7 @@ impl<S: Source> Chunks<S> {
 
     pub(crate) const fn new(source: S) -> Self {
         Self {
-            source,
+            source: Firm::new(source),
             first: Cell::new(None),
             current: Cell::new(None),
             own: Cell::new(None),
@@ -69,7 +70,7 @@ impl<S: Source> Chunks<S> {
     }
 
     pub(crate) const fn source(&self) -> &S {
-        &self.source
+        self.source.get()
     }
 
     pub(crate) fn held(&self) -> usize {
@@ -82,6 +83,10 @@ impl<S: Source> Chunks<S> {
 
     pub(crate) fn set_limit(&self, limit: usize) {
         self.limit.set(limit);
+    }
+
+    pub(crate) fn cap(&self) -> usize {
+        self.growth.get().cap()
     }
 
     pub(crate) fn set_cap(&self, cap: usize) {
@@ -126,9 +131,12 @@ impl<S: Source> Chunks<S> {
         found.or_else(|error| self.skip_to(need).map(Found::Next).ok_or(error))
     }
 
-    /// Makes `chunk`, which lies behind it in the chain, the current one; the frontier was at
-    /// `cursor`.
-    pub(crate) fn advance(&self, chunk: ChunkRef, cursor: NonNull<u8>) {
+    /// Makes `chunk` the current one; the frontier was at `cursor`.
+    ///
+    /// # Safety
+    ///
+    /// `chunk` is the current one, or lies behind it in the chain; `cursor` is in the current one.
+    pub(crate) unsafe fn advance(&self, chunk: ChunkRef, cursor: NonNull<u8>) {
         if let Some(current) = self.current.get() {
             current.set_left(cursor);
             let skipped = chain(current.next()).take_while(|skipped| *skipped != chunk);
@@ -137,9 +145,18 @@ impl<S: Source> Chunks<S> {
         self.current.set(Some(chunk));
     }
 
-    /// Makes `chunk`, which was current, so again, or the first if there was none then; poisons the
+    /// Makes `chunk` the current one again, or the first if there was none then; poisons the
     /// blocks in the chunks behind it. The frontier was at `cursor`.
-    pub(crate) fn retreat(&self, chunk: Option<ChunkRef>, cursor: NonNull<u8>) -> Option<ChunkRef> {
+    ///
+    /// # Safety
+    ///
+    /// `chunk` was the current one, and stayed in the chain; `cursor` is in the current one. Nobody
+    /// uses the blocks in the chunks behind `chunk` any more.
+    pub(crate) unsafe fn retreat(
+        &self,
+        chunk: Option<ChunkRef>,
+        cursor: NonNull<u8>,
+    ) -> Option<ChunkRef> {
         let current = self.current.get()?;
         current.set_left(cursor);
         let target = chunk.or(self.first.get())?;
@@ -223,7 +240,8 @@ impl<S: Source> Chunks<S> {
         if need <= chunk.room() && self.held.get() <= self.limit.get() {
             return Ok(chunk);
         }
-        self.release(chunk);
+        // SAFETY: it is new, and in no list.
+        unsafe { self.release(chunk) };
         Err(AllocError)
     }
 
@@ -233,26 +251,39 @@ impl<S: Source> Chunks<S> {
     }
 
     /// Takes the block at `start` out of use if it has a chunk of its own; looks at the newest.
-    pub(crate) fn retire_block(&self, start: NonNull<u8>) -> bool {
+    ///
+    /// # Safety
+    ///
+    /// Nobody uses a block at `start` any more.
+    pub(crate) unsafe fn retire_block(&self, start: NonNull<u8>) -> bool {
         const NEWEST: usize = 16;
         let own = chain(self.own.get()).take(NEWEST).find(|own| own.left() == start);
         own.inspect(|own| {
             unlink(&self.own, *own);
-            self.push_spare(*own);
+            // SAFETY: its one block is done with (caller).
+            unsafe { self.push_spare(*own) };
         })
         .is_some()
     }
 
     /// Takes all chunks of one block out of use that came after `number`.
+    ///
+    /// # Safety
+    ///
+    /// Nobody uses these blocks any more.
     #[cold]
-    pub(crate) fn retire_after(&self, number: u64) {
+    pub(crate) unsafe fn retire_after(&self, number: u64) {
         while let Some(chunk) = self.own.get().filter(|chunk| chunk.number() > number) {
             self.own.set(chunk.next());
-            self.push_spare(chunk);
+            // SAFETY: its one block is done with (caller).
+            unsafe { self.push_spare(chunk) };
         }
     }
 
-    fn push_spare(&self, chunk: ChunkRef) {
+    /// # Safety
+    ///
+    /// The chunk is in no list, and nobody uses its blocks.
+    unsafe fn push_spare(&self, chunk: ChunkRef) {
         self.count_move();
         poison_between(chunk.start(), chunk.end());
         chunk.set_next(self.spare.get());
@@ -297,13 +328,19 @@ impl<S: Source> Chunks<S> {
     }
 
     /// Releases chunks that are not in use, until no more than `bytes` are held; the current one, too,
-    /// if nothing is in use.
-    pub(crate) fn shrink_to(&self, bytes: usize, is_unused: bool) {
+    /// if it `is_unused` and the first.
+    ///
+    /// # Safety
+    ///
+    /// If it `is_unused`, the current chunk has no block in use, and the caller forgets it.
+    pub(crate) unsafe fn shrink_to(&self, bytes: usize, is_unused: bool) {
         self.release_unused(bytes);
         if self.held.get() > bytes && is_unused && self.current.get() == self.first.get() {
             self.current.set(None);
             if let Some(first) = self.first.take() {
-                self.release(first);
+                // SAFETY: it was the chain, for what lay behind it is released; it is not in use
+                // (caller).
+                unsafe { self.release(first) };
             }
         }
     }
@@ -313,22 +350,28 @@ impl<S: Source> Chunks<S> {
             && let Some(chunk) = self.spare.get()
         {
             self.spare.set(chunk.next());
-            self.release(chunk);
+            // SAFETY: it is in no list, and spare chunks have no blocks.
+            unsafe { self.release(chunk) };
         }
         while self.held.get() > bytes
             && let Some(current) = self.current.get()
             && let Some(last) = chain(current.next()).last()
         {
             unlink_after(current, last);
-            self.release(last);
+            // SAFETY: it is in no list, and no block lies beyond the frontier.
+            unsafe { self.release(last) };
         }
     }
 
-    /// Releases a chunk that is in no list, and that nobody uses.
-    fn release(&self, chunk: ChunkRef) {
+    /// Releases a chunk.
+    ///
+    /// # Safety
+    ///
+    /// The chunk is in no list, and nobody uses it or its blocks any more.
+    unsafe fn release(&self, chunk: ChunkRef) {
         self.count_move();
         self.held.set(self.held.get() - chunk.size());
-        // SAFETY: the chunk came from this source; it is in no list, and so its blocks are gone.
+        // SAFETY: the chunk came from this source; else as the caller promises.
         unsafe { chunk::release(&self.source, chunk) };
     }
 
@@ -386,7 +429,8 @@ impl<S: Source> Drop for Chunks<S> {
         for list in [&self.first, &self.own, &self.spare] {
             while let Some(chunk) = list.get() {
                 list.set(chunk.next());
-                self.release(chunk);
+                // SAFETY: it is in no list, and all blocks borrow what is being dropped.
+                unsafe { self.release(chunk) };
             }
         }
     }

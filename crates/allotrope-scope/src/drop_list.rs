@@ -62,8 +62,11 @@ unsafe fn drop_kept<T>(node: NonNull<Node>) {
 
 /// Puts `value` into `space`, to be dropped by `owner`. On failure the value is dropped now.
 ///
-/// Whoever calls this makes sure that the value may be dropped whenever `owner` does it.
-pub(crate) fn keep<S: Source, T>(
+/// # Safety
+///
+/// The value may be dropped whenever `owner` [runs](run) its list, by whichever thread does that; the
+/// list is cut below the node before its block is freed.
+pub(crate) unsafe fn keep<S: Source, T>(
     space: &Space<S>,
     owner: Owner,
     value: T,

@@ -43,6 +43,11 @@ impl Growth {
         Self { cap, ..self }
     }
 
+    /// Up to what size chunks double.
+    pub(crate) const fn cap(self) -> usize {
+        self.cap
+    }
+
     /// How large the next chunk should be, in bytes.
     pub(crate) const fn next(self) -> usize {
         if self.next < self.cap { self.next } else { self.cap }

@@ -73,7 +73,12 @@ impl Marks {
     }
 
     /// Remembers where `space` is.
-    pub(crate) fn begin<S: Source>(&self, space: &Space<S>) -> Result<Mark, AllocError> {
+    ///
+    /// # Safety
+    ///
+    /// `space` is the same in every call. It is not set back to an earlier position before the mark
+    /// is closed.
+    pub(crate) unsafe fn begin<S: Source>(&self, space: &Space<S>) -> Result<Mark, AllocError> {
         // A source that calls back may make marks while there is no place for this one. They come
         // after this position and end with it; so they are left out of the list: invariant 1.
         let (position, outer) = (space.position(), self.open.get());

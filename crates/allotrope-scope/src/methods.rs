@@ -249,7 +249,8 @@ macro_rules! block_methods {
         /// As for [`allocate`](Self::allocate).
         #[inline]
         pub fn allocate_zeroed(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
-            self.allocate(layout).inspect(|block| $crate::blocks::clear(*block, 0))
+            // SAFETY: the block is new.
+            self.allocate(layout).inspect(|block| unsafe { $crate::blocks::clear(*block, 0) })
         }
 
         /// Frees a block: at once if it is the last one, or very large, else with its scope.
@@ -303,11 +304,12 @@ macro_rules! block_methods {
         ) -> Result<NonNull<[u8]>, AllocError> {
             // SAFETY: as the caller promises.
             let grown = unsafe { self.grow(start, old, new) };
-            grown.inspect(|block| $crate::blocks::clear(*block, old.size()))
+            // SAFETY: the bytes beyond the old size are nobody's yet.
+            grown.inspect(|block| unsafe { $crate::blocks::clear(*block, old.size()) })
         }
 
-        /// Makes a block that `old` fits into one for `new`, which is no larger, in its place unless
-        /// the new alignment forbids it.
+        /// Makes a block that `old` fits into one for `new`, which is no larger. It stays in its place,
+        /// and this does not fail, unless it has to be aligned more than it is.
         ///
         /// # Errors
         ///

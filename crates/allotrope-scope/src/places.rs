@@ -11,7 +11,17 @@ use crate::space::Space;
 /// Something that hands out blocks: a space of one's own, or one that threads share.
 ///
 /// No method calls the user's code: whoever puts values here runs that between two calls.
-pub(crate) trait Places {
+///
+/// # Safety
+///
+/// Implementors uphold the *Guarantees*.
+///
+/// # Guarantees
+///
+/// A block or place is as long as was asked for, aligned, and valid for reads and writes. It is
+/// nobody else's until it is freed, or all blocks of its time are. One that has grown or shrunk keeps
+/// its bytes, as many as both sizes have.
+pub(crate) unsafe trait Places {
     /// A block for a value of type `T`, not initialized, if there is room at hand.
     fn place_here<T>(&self) -> Option<NonNull<T>>;
 
@@ -72,7 +82,8 @@ pub(crate) trait Places {
     }
 }
 
-impl<S: Source> Places for Space<S> {
+// SAFETY: the third invariant of `Space`.
+unsafe impl<S: Source> Places for Space<S> {
     #[inline(always)]
     fn place_here<T>(&self) -> Option<NonNull<T>> {
         Space::place_here(self)

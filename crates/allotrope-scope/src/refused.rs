@@ -354,3 +354,224 @@
 //! let arena = Arena::new();
 //! arena.alloc_slice_fill_iter([String::from("one"), String::from("two")]);
 //! ```
+//!
+//! # Boxes and containers do not outlive their place
+//!
+//! ```
+//! # use allotrope_scope::Arena;
+//! # use allocator_api2::vec::Vec;
+//! let mut arena = Arena::new();
+//! let mut list = Vec::new_in(&arena);
+//! list.push(*arena.boxed(1));
+//! assert_eq!(list, [1]);
+//! drop(list);
+//! arena.reset();
+//! ```
+//! ```compile_fail,E0502
+//! # use allotrope_scope::Arena;
+//! # use allocator_api2::vec::Vec;
+//! let mut arena = Arena::new();
+//! let mut list = Vec::new_in(&arena);
+//! arena.reset();
+//! list.push(1);
+//! ```
+//! ```compile_fail,E0502
+//! # use allotrope_scope::Arena;
+//! let mut arena = Arena::new();
+//! let boxed = arena.boxed(String::from("gone"));
+//! arena.reset();
+//! drop(boxed);
+//! ```
+//! ```compile_fail,E0502
+//! # use allotrope_scope::Arena;
+//! let mut arena = Arena::new();
+//! let kept = arena.keep(String::from("gone"));
+//! arena.reset();
+//! kept.push('!');
+//! ```
+//! ```compile_fail,E0505
+//! # use allotrope_scope::Arena;
+//! let arena = Arena::new();
+//! let boxed = arena.boxed(String::from("gone"));
+//! drop(arena);
+//! drop(boxed);
+//! ```
+//! ```compile_fail
+//! # use allotrope_scope::{Arena, ScopeBox};
+//! let mut arena = Arena::new();
+//! let boxed: ScopeBox<'_, i32> = arena.scope(|scope| scope.boxed(1));
+//! ```
+//! ```compile_fail,E0505
+//! # use allotrope_scope::Arena;
+//! let mut arena = Arena::new();
+//! let mut guard = arena.enter();
+//! let leaked = allotrope_scope::ScopeBox::leak(guard.scope().boxed(1));
+//! drop(guard);
+//! assert_eq!(*leaked, 1);
+//! ```
+//! ```compile_fail,E0597
+//! # use allotrope_scope::Arena;
+//! # use allocator_api2::{boxed::Box, vec::Vec};
+//! let place = Arena::new();
+//! let mut guards = Vec::new();
+//! let mut arena = Arena::new();
+//! guards.push(Box::new_in(arena.enter(), &place));
+//! ```
+//!
+//! Nor those of an arena of a pool, or of threads:
+//!
+//! ```
+//! # use allotrope_scope::ArenaPool;
+//! let pool: ArenaPool = ArenaPool::new();
+//! let arena = pool.get();
+//! assert_eq!(*arena.alloc(1), 1);
+//! ```
+//! ```compile_fail,E0505
+//! # use allotrope_scope::ArenaPool;
+//! let pool: ArenaPool = ArenaPool::new();
+//! let arena = pool.get();
+//! let value = arena.alloc(1);
+//! drop(arena);
+//! assert_eq!(*value, 1);
+//! ```
+//! ```compile_fail,E0505
+//! # use allotrope_scope::ArenaPool;
+//! let pool: ArenaPool = ArenaPool::new();
+//! let arena = pool.get();
+//! drop(pool);
+//! drop(arena);
+//! ```
+//! ```compile_fail,E0505
+//! # use allotrope_scope::SharedArena;
+//! let arena = SharedArena::new();
+//! let handle = arena.local();
+//! let value = handle.alloc(1);
+//! drop(arena);
+//! assert_eq!(*value, 1);
+//! ```
+//!
+//! # Nobody makes a lifetime longer, or the one that kept values outlive any other
+//!
+//! ```
+//! # use allotrope_scope::Scope;
+//! fn shorter<'a: 'b, 'b, 'o>(scope: Scope<'a, 'o>) -> Scope<'b, 'o> {
+//!     scope
+//! }
+//! ```
+//! ```compile_fail
+//! # use allotrope_scope::Scope;
+//! fn longer<'a: 'b, 'b, 'o>(scope: Scope<'b, 'o>) -> Scope<'a, 'o> {
+//!     scope
+//! }
+//! ```
+//! ```compile_fail
+//! # use allotrope_scope::Scope;
+//! fn shorter<'s, 'a: 'b, 'b>(scope: Scope<'s, 'a>) -> Scope<'s, 'b> {
+//!     scope
+//! }
+//! ```
+//! ```compile_fail
+//! # use allotrope_scope::Scope;
+//! fn longer<'s, 'a: 'b, 'b>(scope: Scope<'s, 'b>) -> Scope<'s, 'a> {
+//!     scope
+//! }
+//! ```
+//! ```compile_fail
+//! # use allotrope_scope::Guard;
+//! fn shorter<'a: 'b, 'b>(guard: Guard<'a>) -> Guard<'b> {
+//!     guard
+//! }
+//! ```
+//! ```compile_fail
+//! # use allotrope_scope::ScopeBox;
+//! fn shorter<'s>(boxed: &'s mut ScopeBox<'s, &'static str>) -> &'s mut ScopeBox<'s, &'s str> {
+//!     boxed
+//! }
+//! ```
+//!
+//! # Ambient scopes
+//!
+//! ```
+//! # use allotrope_scope::{Arena, ambient};
+//! let mut arena = Arena::new();
+//! assert_eq!(ambient::scope_in(&mut arena, || 1), 1);
+//! arena.alloc(1);
+//! ```
+//! ```compile_fail,E0502
+//! # use allotrope_scope::{Arena, ambient};
+//! let mut arena = Arena::new();
+//! ambient::scope_in(&mut arena, || *arena.alloc(1));
+//! ```
+//! ```compile_fail,E0502
+//! # use allotrope_scope::{Arena, ambient};
+//! let mut arena = Arena::new();
+//! let value = arena.alloc(1);
+//! ambient::scope_in(&mut arena, || ());
+//! assert_eq!(*value, 1);
+//! ```
+//! What is in one thread's scope is neither sent nor shared, but by a plain reference:
+//!
+//! ```
+//! # use allocator_api2::boxed::Box;
+//! # use allotrope_scope::ambient::{self, Here};
+//! ambient::scope(|| {
+//!     let boxed = Box::new_in(1, Here);
+//!     let value: &i32 = &boxed;
+//!     std::thread::scope(|threads| _ = threads.spawn(move || assert_eq!(*value, 1)));
+//! });
+//! ```
+//! ```compile_fail,E0277
+//! # use allocator_api2::boxed::Box;
+//! # use allotrope_scope::ambient::{self, Here};
+//! ambient::scope(|| {
+//!     let boxed = Box::new_in(1, Here);
+//!     std::thread::scope(|threads| _ = threads.spawn(|| assert_eq!(*boxed, 1)));
+//! });
+//! ```
+//! ```compile_fail,E0451
+//! # use allotrope_scope::ambient::Here;
+//! let here = Here { one_thread: std::marker::PhantomData };
+//! ```
+//!
+//! # Sources of one thread
+//!
+//! ```
+//! # use allotrope_core::{OsPages, Source};
+//! # use allotrope_scope::{ArenaPool, SharedArena};
+//! fn is_shared<T: Sync>() {}
+//! is_shared::<SharedArena<OsPages>>();
+//! is_shared::<ArenaPool<OsPages>>();
+//! ```
+//! ```compile_fail,E0277
+//! # use allotrope_core::Upstream;
+//! # use allotrope_scope::{SharedArena, ambient::Here};
+//! fn is_shared<T: Sync>() {}
+//! is_shared::<SharedArena<Upstream<Here>>>();
+//! ```
+//! ```compile_fail,E0277
+//! # use allotrope_core::Upstream;
+//! # use allotrope_scope::{ArenaPool, ambient::Here};
+//! fn is_shared<T: Sync>() {}
+//! is_shared::<ArenaPool<Upstream<Here>>>();
+//! ```
+//! ```compile_fail,E0277
+//! # use allotrope_core::Upstream;
+//! # use allotrope_scope::{Arena, ambient::Here};
+//! fn is_sent<T: Send>() {}
+//! is_sent::<Arena<Upstream<Here>>>();
+//! ```
+//! ```compile_fail,E0277
+//! # use allotrope_scope::PooledArena;
+//! fn is_shared<T: Sync>() {}
+//! is_shared::<PooledArena>();
+//! ```
+//! ```compile_fail,E0277
+//! # use allotrope_scope::ScopeBox;
+//! fn is_sent<T: Send>() {}
+//! is_sent::<ScopeBox<std::rc::Rc<i32>>>();
+//! ```
+//! ```compile_fail,E0277
+//! # use allotrope_scope::ScopeBox;
+//! fn is_shared<T: Sync>() {}
+//! is_shared::<ScopeBox<std::cell::Cell<i32>>>();
+//! ```

@@ -24,7 +24,7 @@ use core::fmt;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
-use allotrope_core::{AllocError, Source};
+use allotrope_core::{AllocError, Independent, Source};
 
 use crate::default_source::DefaultSource;
 use crate::drop_list::{self, Owner};
@@ -164,7 +164,9 @@ impl<'s, 'o, S: Source> Scope<'s, 'o, S> {
     /// [`AllocError`] if the source has no more memory; `value` is dropped then.
     #[inline]
     pub fn try_keep<T: 'o>(&self, value: T) -> Result<&'s mut T, AllocError> {
-        let mut kept = drop_list::keep(self.space, self.owner, value)?;
+        // SAFETY: the value outlives `'o`, in which the guard of this scope ends, which is all that
+        // drops it; the guard is of this thread, and cuts the list before it frees blocks.
+        let mut kept = unsafe { drop_list::keep(self.space, self.owner, value) }?;
         // SAFETY: the value is new, nobody else has it, and it is dropped when `'s` is over.
         Ok(unsafe { kept.as_mut() })
     }
@@ -172,13 +174,15 @@ impl<'s, 'o, S: Source> Scope<'s, 'o, S> {
     /// Calls `run` with an inner scope: what is put there is freed when `run` returns or unwinds.
     #[inline(always)]
     pub fn scope<'i, R>(&'i mut self, run: impl for<'t> FnOnce(&mut Scope<'t, 'i, S>) -> R) -> R {
-        Guard::new(self.space).run(run)
+        // SAFETY: the scope's handle is borrowed for `'i`, and there is one at a time.
+        unsafe { Guard::new(self.space) }.run(run)
     }
 
     /// Begins an inner scope that ends when the guard is dropped.
     #[inline(always)]
     pub fn enter(&mut self) -> Guard<'_, S> {
-        Guard::new(self.space)
+        // SAFETY: the scope's handle is borrowed as long as the guard is there.
+        unsafe { Guard::new(self.space) }
     }
 }
 
@@ -190,7 +194,11 @@ impl<S: Source> fmt::Debug for Scope<'_, '_, S> {
 
 // SAFETY: blocks are handed out once until they are freed, and stay until the guard of the scope
 // ends, which is borrowed for `'s`; inner scopes free only what came after they began.
+unsafe impl<'s, 'o, S: Source> allotrope_core::api::Sound for Scope<'s, 'o, S> {}
 allotrope_core::impl_allocator!(['s, 'o, S: Source] Scope<'s, 'o, S>);
+
+// SAFETY: blocks lie in regions of the source.
+unsafe impl<S: Source + Independent> Independent for Scope<'_, '_, S> {}
 
 /// A scope that ends when its guard is dropped.
 ///
@@ -231,9 +239,14 @@ pub struct Guard<'o, S: Source = DefaultSource> {
 }
 
 impl<'o, S: Source> Guard<'o, S> {
-    /// Begins a scope in `space`, which the caller has borrowed mutably for `'o`.
+    /// Begins a scope in `space`.
+    ///
+    /// # Safety
+    ///
+    /// For `'o` nobody uses the space but by the guard: the caller has borrowed the arena mutably for
+    /// so long, or the one handle that puts values there.
     #[inline(always)]
-    pub(crate) fn new(space: &'o Space<S>) -> Self {
+    pub(crate) unsafe fn new(space: &'o Space<S>) -> Self {
         let owner = Owner::guard(space);
         Self { space, begin: space.position(), owner, outlived: PhantomData }
     }
@@ -255,8 +268,8 @@ impl<'o, S: Source> Guard<'o, S> {
 impl<S: Source> Drop for Guard<'_, S> {
     #[inline(always)]
     fn drop(&mut self) {
-        // SAFETY: the position is one of this space, to which the guard has exclusive access: no
-        // outer scope has ended. Handle and values borrow the guard, which is going now.
+        // SAFETY: the position is one of this space, which nobody else has used since (`new`), so that
+        // no outer scope has ended. Handle and values borrow the guard, which is going now.
         unsafe { self.space.end(self.owner, self.begin) };
     }
 }

@@ -24,8 +24,9 @@ use core::ptr::NonNull;
 
 use allotrope_core::poison::unpoison;
 use allotrope_core::{AllocError, Broken, Source};
+use allotrope_sync::fatal::promised;
 
-use crate::blocks::block;
+use crate::blocks::{block, is_aligned};
 use crate::chunk::ChunkRef;
 use crate::chunks::{Chunks, Found, poison_between};
 use crate::drop_list::{self, Node, Owner};
@@ -84,7 +85,8 @@ impl<S: Source> Space<S> {
         } else {
             frontier::place(Self::IS_LOW, cursor, limit, size_of::<T>(), align_of::<T>())
         };
-        place.map(|place| self.take(place, size_of::<T>()).cast())
+        // SAFETY: the place is between cursor and limit.
+        place.map(|place| unsafe { self.take(place, size_of::<T>()) }.cast())
     }
 
     /// A block for a value of type `T`, not initialized.
@@ -104,7 +106,8 @@ impl<S: Source> Space<S> {
         }
         let (cursor, limit) = self.bounds();
         let place = frontier::place(Self::IS_LOW, cursor, limit, layout.size(), layout.align())?;
-        Some(self.take(place, layout.size()))
+        // SAFETY: the place is between cursor and limit.
+        Some(unsafe { self.take(place, layout.size()) })
     }
 
     /// A block for any layout.
@@ -121,10 +124,15 @@ impl<S: Source> Space<S> {
         (self.cursor.get().addr().get(), self.limit.get().addr().get())
     }
 
+    /// Moves the frontier behind a block of `size` bytes.
+    ///
+    /// # Safety
+    ///
+    /// The place is one for so many bytes, from the cursor, below the limit.
     #[inline(always)]
-    fn take(&self, place: Place, size: usize) -> NonNull<u8> {
-        // SAFETY: the place lies between cursor and limit, in the current chunk (invariant 1), or
-        // is empty.
+    unsafe fn take(&self, place: Place, size: usize) -> NonNull<u8> {
+        // SAFETY: cursor and limit are in the current chunk (invariant 1), and the place between
+        // them (caller); without a chunk, it is empty.
         let start = unsafe { self.cursor.get().add(place.padding) };
         // SAFETY: as above.
         self.cursor.set(unsafe { start.add(place.extent) });
@@ -140,14 +148,16 @@ impl<S: Source> Space<S> {
         let (cursor, limit) = self.bounds();
         match self.chunks.find(need, limit - cursor)? {
             Found::Next(chunk) => {
-                self.chunks.advance(chunk, self.cursor.get());
+                // SAFETY: what is found lies behind the current chunk, and the cursor is in that.
+                unsafe { self.chunks.advance(chunk, self.cursor.get()) };
                 self.cursor.set(chunk.start());
                 self.limit.set(chunk.end());
                 let (cursor, limit) = self.bounds();
                 let place =
                     frontier::place(Self::IS_LOW, cursor, limit, layout.size(), layout.align());
-                let start = place.map(|place| self.take(place, layout.size())).ok_or(AllocError)?;
-                Ok(block(start, layout))
+                // SAFETY: the place is between cursor and limit.
+                let start = place.map(|place| unsafe { self.take(place, layout.size()) });
+                Ok(block(start.ok_or(AllocError)?, layout))
             }
             Found::Own(chunk) => {
                 let cursor = chunk.start().addr().get();
@@ -170,7 +180,8 @@ impl<S: Source> Space<S> {
     /// # Safety
     ///
     /// `start` is the start of a block of this space with this layout, not freed since, that nobody
-    /// uses any more.
+    /// uses any more; or that of its rest, which is as long as the layout says and starts at a multiple
+    /// of [`STEP`].
     #[inline(always)]
     pub(crate) unsafe fn deallocate(&self, start: NonNull<u8>, layout: Layout) {
         // SAFETY: as the caller promises.
@@ -182,23 +193,30 @@ impl<S: Source> Space<S> {
     /// As for [`deallocate`](Self::deallocate), of a block of `size` bytes.
     #[inline(always)]
     unsafe fn free(&self, start: NonNull<u8>, size: usize) {
-        if let Some(start) = self.last(start, size) {
+        // SAFETY: as the caller promises.
+        if let Some(start) = unsafe { self.last(start, size) } {
             poison_between(start, self.cursor.get());
             self.cursor.set(start);
-        } else if size >= LEAST_OWN && self.chunks.has_own() {
-            self.chunks.retire_block(start);
+        } else if size >= LEAST_SOUGHT && self.chunks.has_own() {
+            // SAFETY: as the caller promises.
+            unsafe { self.chunks.retire_block(start) };
         }
     }
 
     /// The block of `size` bytes at `start`, by a pointer that reaches all of its chunk, if it is
     /// the last block before the frontier.
+    ///
+    /// # Safety
+    ///
+    /// As for [`deallocate`](Self::deallocate), save that the block may go on to be used.
     #[inline(always)]
-    fn last(&self, start: NonNull<u8>, size: usize) -> Option<NonNull<u8>> {
+    unsafe fn last(&self, start: NonNull<u8>, size: usize) -> Option<NonNull<u8>> {
         let cursor = self.cursor.get();
         if start.addr().get().wrapping_add(extent(size)) != cursor.addr().get() {
             return None;
         }
-        // SAFETY: a block ends at the cursor, and chunks do not touch: it starts in this one.
+        // SAFETY: a block ends at the cursor (caller). Each chunk has a head at its start, so that the
+        // end of another chunk's blocks is no place of this chunk's: the block starts in this one.
         Some(unsafe { cursor.sub(extent(size)) })
     }
 
@@ -206,8 +224,8 @@ impl<S: Source> Space<S> {
     ///
     /// # Safety
     ///
-    /// `start` is the start of a block of this space with layout `old`, and `new` is no smaller; the
-    /// old place is not used any more.
+    /// As for [`deallocate`](Self::deallocate) of a block with layout `old`, unless it fails; `new` is
+    /// no smaller.
     //
     // The new place comes in memory: a loop that pushes has the old one in a register, could not
     // have a result in the same register, and would copy one to the other with every push.
@@ -256,7 +274,7 @@ impl<S: Source> Space<S> {
     ) -> bool {
         let (cursor, limit) = self.bounds();
         let at = start.addr().get();
-        debug_assert!(at.is_multiple_of(STEP), "a block starts at a multiple of STEP");
+        promised!(at.is_multiple_of(STEP), "a block that is not from here", at);
         if extent(at + old_size) == cursor
             && let Some(grown) = frontier::place(Self::IS_LOW, at, limit, new.size(), 1)
         {
@@ -288,7 +306,7 @@ impl<S: Source> Space<S> {
         new: Layout,
         place: &mut MaybeUninit<NonNull<u8>>,
     ) -> bool {
-        if old_size >= LEAST_OWN && new.align().max(STEP) <= S::REGION_ALIGN {
+        if old_size >= LEAST_SOUGHT && new.align().max(STEP) <= S::REGION_ALIGN {
             let larger = Some(extent(new.size())).filter(|_| is_aligned(start, new));
             // SAFETY: the block's old place is not used any more (caller).
             let grown = larger.and_then(|larger| unsafe { self.chunks.grow_block(start, larger) });
@@ -332,7 +350,8 @@ impl<S: Source> Space<S> {
             }
             return Ok(block);
         }
-        if let Some(last) = self.last(start, old.size()) {
+        // SAFETY: as the caller promises.
+        if let Some(last) = unsafe { self.last(start, old.size()) } {
             // SAFETY: within the old block.
             let end = unsafe { last.add(extent(new.size())) };
             poison_between(end, self.cursor.get());
@@ -361,11 +380,13 @@ impl<S: Source> Space<S> {
     #[inline(always)]
     pub(crate) unsafe fn rewind(&self, position: Position) {
         if self.chunks.numbers() != position.number {
-            self.chunks.retire_after(position.number);
+            // SAFETY: these blocks came after the position, and nobody uses them (caller).
+            unsafe { self.chunks.retire_after(position.number) };
         }
         let [current, before] = [self.chunks.current(), position.chunk];
         if address(current.map(ChunkRef::place)) != address(before.map(ChunkRef::place)) {
-            return self.rewind_to_chunk(position);
+            // SAFETY: as the caller promises.
+            return unsafe { self.rewind_to_chunk(position) };
         }
         poison_between(position.cursor, self.cursor.get());
         self.cursor.set(position.cursor);
@@ -386,6 +407,11 @@ impl<S: Source> Space<S> {
         unsafe { self.rewind(position) };
     }
 
+    /// As [`end`](Self::end).
+    ///
+    /// # Safety
+    ///
+    /// As for [`rewind`](Self::rewind).
     #[cold]
     #[inline(never)]
     unsafe fn end_with_drops(&self, owner: Owner, position: Position) {
@@ -404,10 +430,17 @@ impl<S: Source> Space<S> {
         unsafe { drop_list::run(self, owner, position.drops) };
     }
 
+    /// As [`rewind`](Self::rewind), where the position is in another chunk than the current one.
+    ///
+    /// # Safety
+    ///
+    /// As for [`rewind`](Self::rewind).
     #[cold]
     #[inline(never)]
-    fn rewind_to_chunk(&self, position: Position) {
-        let Some(chunk) = self.chunks.retreat(position.chunk, self.cursor.get()) else { return };
+    unsafe fn rewind_to_chunk(&self, position: Position) {
+        // SAFETY: the chunk was current at that position, and nobody uses what came after (caller).
+        let chunk = unsafe { self.chunks.retreat(position.chunk, self.cursor.get()) };
+        let Some(chunk) = chunk else { return };
         let cursor = if position.chunk.is_some() { position.cursor } else { chunk.start() };
         poison_between(cursor, chunk.left());
         self.cursor.set(cursor);
@@ -425,12 +458,18 @@ impl<S: Source> Space<S> {
 
     /// Releases what is not in use, until no more than `bytes` are held. The current chunk stays if a
     /// position `is_remembered`: that may be its start, though no block is there.
-    pub(crate) fn shrink_to(&self, bytes: usize, is_remembered: bool) {
+    ///
+    /// # Safety
+    ///
+    /// Unless `is_remembered`, the space is not set back to any position but
+    /// [`Position::START`] from before.
+    pub(crate) unsafe fn shrink_to(&self, bytes: usize, is_remembered: bool) {
         let is_unused = match self.chunks.current() {
             Some(current) => current.start() == self.cursor.get(),
             None => true,
         };
-        self.chunks.shrink_to(bytes, is_unused && !is_remembered);
+        // SAFETY: no block is in the current chunk then, and no position (caller).
+        unsafe { self.chunks.shrink_to(bytes, is_unused && !is_remembered) };
         if self.chunks.current().is_none() {
             self.cursor.set(NOWHERE);
             self.limit.set(NOWHERE);
@@ -469,10 +508,7 @@ fn address<T>(pointer: Option<NonNull<T>>) -> usize {
     pointer.map_or(0, |pointer| pointer.addr().get())
 }
 
-#[inline(always)]
-fn is_aligned(start: NonNull<u8>, layout: Layout) -> bool {
-    start.addr().get() & (layout.align() - 1) == 0
-}
-
-/// No block with a chunk of its own is smaller, in bytes.
-const LEAST_OWN: usize = crate::growth::FIRST / 8;
+/// Smaller blocks, in bytes, are not sought among those with a chunk of their own when they are freed or
+/// grow. Few are there: where chunks are smaller than the first one, by a low cap or in a small
+/// buffer. They go with their scope.
+const LEAST_SOUGHT: usize = crate::growth::FIRST / 8;

@@ -88,19 +88,27 @@ impl<P: Places + ?Sized> Drop for Unfilled<'_, P> {
     }
 }
 
-/// Writes to a block that is new and fits.
+/// Writes `value` to its place.
+///
+/// # Safety
+///
+/// The place is that of a block that fits, and nobody else's.
 #[inline(always)]
-fn fill<T>(place: NonNull<T>, value: T) -> NonNull<T> {
-    // SAFETY: as the sentence above says of each call.
+unsafe fn fill<T>(place: NonNull<T>, value: T) -> NonNull<T> {
+    // SAFETY: as the caller promises.
     unsafe { place.write(value) };
     place
 }
 
-/// Copies to a block that is new and fits.
+/// Copies `slice` to a block.
+///
+/// # Safety
+///
+/// The block at `start` fits, and is nobody else's.
 #[inline(always)]
-fn fill_slice<T: Copy>(start: NonNull<u8>, slice: &[T]) -> NonNull<[T]> {
+unsafe fn fill_slice<T: Copy>(start: NonNull<u8>, slice: &[T]) -> NonNull<[T]> {
     let start = start.cast::<T>();
-    // SAFETY: the block is as long as the slice, which lies elsewhere, for the block is new.
+    // SAFETY: the block is as long as the slice (caller), which lies elsewhere, for it is somebody's.
     unsafe { start.copy_from_nonoverlapping(NonNull::from_ref(slice).cast(), slice.len()) };
     NonNull::slice_from_raw_parts(start, slice.len())
 }
@@ -110,7 +118,8 @@ pub(crate) trait Values: Places {
     #[inline(always)]
     fn put<T>(&self, value: T) -> NonNull<T> {
         match self.place_here() {
-            Some(place) => fill(place, value),
+            // SAFETY: the place is new, and for a `T`.
+            Some(place) => unsafe { fill(place, value) },
             None => {
                 let place = self.put_elsewhere(value);
                 // No instruction. What the caller has read from memory it reads again after this
@@ -130,14 +139,18 @@ pub(crate) trait Values: Places {
 
     #[inline(always)]
     fn try_put<T>(&self, value: T) -> Result<NonNull<T>, AllocError> {
-        Ok(fill(self.place_for()?, value))
+        let place = self.place_for()?;
+        // SAFETY: the place is new, and for a `T`.
+        Ok(unsafe { fill(place, value) })
     }
 
     #[inline(always)]
     fn try_put_with<T>(&self, make: impl FnOnce() -> T) -> Result<NonNull<T>, AllocError> {
         let start = self.place_for::<T>()?.cast();
         let unfilled = Unfilled { space: self, start, layout: Layout::new::<T>() };
-        let place = fill(start.cast(), make());
+        let value = make();
+        // SAFETY: the place is new, and for a `T`; `make` does not know of it.
+        let place = unsafe { fill(start.cast(), value) };
         unfilled.keep();
         Ok(place)
     }
@@ -170,7 +183,8 @@ pub(crate) trait Values: Places {
     #[inline(always)]
     fn copy_slice<T: Copy>(&self, slice: &[T]) -> NonNull<[T]> {
         match self.allocate_here(Layout::for_value(slice)) {
-            Some(start) => fill_slice(start, slice),
+            // SAFETY: the block is new, and for such a slice.
+            Some(start) => unsafe { fill_slice(start, slice) },
             None => self.copy_elsewhere(slice),
         }
     }
@@ -183,7 +197,9 @@ pub(crate) trait Values: Places {
 
     #[inline(always)]
     fn try_copy_slice<T: Copy>(&self, slice: &[T]) -> Result<NonNull<[T]>, AllocError> {
-        Ok(fill_slice(self.allocate(Layout::for_value(slice))?.cast(), slice))
+        let block = self.allocate(Layout::for_value(slice))?;
+        // SAFETY: the block is new, and for such a slice.
+        Ok(unsafe { fill_slice(block.cast(), slice) })
     }
 
     /// As many values as `len`, from `make`, or fewer if it comes to an end before.
@@ -200,7 +216,7 @@ pub(crate) trait Values: Places {
         while filled < len
             && let Some(value) = make(filled)
         {
-            // SAFETY: `filled` is less than `len`.
+            // SAFETY: `filled` is less than `len`, and the block is nobody else's.
             unsafe { start.add(filled).write(value) };
             filled += 1;
         }
@@ -232,8 +248,10 @@ pub(crate) trait Values: Places {
     }
 
     fn put_text(&self, text: fmt::Arguments<'_>) -> Result<NonNull<[u8]>, AllocError> {
-        let mut writer = Text { space: self, start: NonNull::dangling(), len: 0, room: 0 };
-        if fmt::write(&mut writer, text).is_err() {
+        let start = NonNull::dangling();
+        let mut writer = Text { space: self, start, len: 0, room: 0, is_cut: false };
+        // A value may make nothing of an error that its writer returned.
+        if fmt::write(&mut writer, text).is_err() || writer.is_cut {
             return Err(AllocError);
         }
         Ok(writer.finish())
@@ -248,6 +266,8 @@ struct Text<'a, P: Places + ?Sized> {
     start: NonNull<u8>,
     len: usize,
     room: usize,
+    /// Was there no room for a part?
+    is_cut: bool,
 }
 
 /// The layout of `size` bytes of text.
@@ -273,13 +293,15 @@ impl<P: Places + ?Sized> Text<'_, P> {
         Ok(())
     }
 
+    /// The text, in a block that is no longer; empty text has none.
     fn finish(self) -> NonNull<[u8]> {
-        let text = NonNull::slice_from_raw_parts(self.start, self.len);
-        if let (Ok(old), Ok(new)) = (layout_of(self.room), layout_of(self.len)) {
-            // SAFETY: the block is ours, with the first layout. It stays where it is, for its
-            // alignment does not change.
-            let shrunk = unsafe { self.space.shrink(self.start, old, new) };
-            debug_assert_eq!(shrunk, Ok(text));
+        let mut text = NonNull::slice_from_raw_parts(self.start, self.len);
+        if self.len < self.room
+            && let (Ok(old), Ok(new)) = (layout_of(self.room), layout_of(self.len))
+            // SAFETY: the block is ours, with the first layout.
+            && let Ok(shrunk) = unsafe { self.space.shrink(self.start, old, new) }
+        {
+            text = shrunk;
         }
         mem::forget(self);
         text
@@ -288,7 +310,10 @@ impl<P: Places + ?Sized> Text<'_, P> {
 
 impl<P: Places + ?Sized> fmt::Write for Text<'_, P> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.reserve(text.len()).map_err(|AllocError| fmt::Error)?;
+        self.is_cut |= self.reserve(text.len()).is_err();
+        if self.is_cut {
+            return Err(fmt::Error);
+        }
         let source = NonNull::from_ref(text).cast::<u8>();
         // SAFETY: there is room for so many bytes, in a block of our own.
         unsafe { self.start.add(self.len).copy_from_nonoverlapping(source, text.len()) };
@@ -299,8 +324,10 @@ impl<P: Places + ?Sized> fmt::Write for Text<'_, P> {
 
 impl<P: Places + ?Sized> Drop for Text<'_, P> {
     fn drop(&mut self) {
-        if let Ok(layout) = layout_of(self.room) {
-            // SAFETY: the block is ours, with this layout, or nothing with none.
+        if self.room > 0
+            && let Ok(layout) = layout_of(self.room)
+        {
+            // SAFETY: the block is ours, with this layout.
             unsafe { self.space.deallocate(self.start, layout) };
         }
     }

@@ -245,6 +245,76 @@ fn an_arena_without_room_is_as_it_was() {
 }
 
 #[test]
+fn an_arena_whose_memory_went_to_blocks_lost_its_chunk_cap() {
+    let fill = |arena: &Arena| {
+        while arena.bytes_held() < 400_000 {
+            arena.alloc(1_u64);
+        }
+        arena.chunks().map(|chunk| chunk.size()).max()
+    };
+    let [mut retired, other] = [Arena::new(), Arena::new()];
+    for arena in [&retired, &other] {
+        arena.set_chunk_cap(8192);
+        arena.set_allocation_limit(Some(1 << 20));
+    }
+    let escaped = ambient::scope_in(&mut retired, || numbers(1));
+    assert_eq!(retired.allocation_limit(), Some(1 << 20));
+    assert_eq!(fill(&retired), fill(&other));
+    are_whole(&escaped);
+}
+
+#[test]
+fn a_block_that_is_shrunk_stays_where_it_is_without_a_scope_and_without_memory() {
+    const ALIGNS: [usize; 6] = [1, 8, 16, 64, 4096, 65_536];
+    let layout = |size, align| Layout::from_size_align(size, align).unwrap();
+    for old in ALIGNS {
+        for new in ALIGNS.into_iter().filter(|new| *new <= old) {
+            for size in [1, 7, 8, 100, 999, 1000] {
+                let old = layout(1000, old);
+                let mut arena = Arena::new();
+                let allocate = || Here.allocate(old).unwrap().cast::<u8>();
+                let start = ambient::scope_in(&mut arena, allocate);
+                // SAFETY: the block is as long as its layout says, and freed with the last one.
+                unsafe {
+                    (0..size).for_each(|n| start.add(n).write(n as u8));
+                    let shrunk = Here.shrink(start, old, layout(size, new));
+                    assert_eq!(shrunk, Ok(std::ptr::NonNull::slice_from_raw_parts(start, size)));
+                    assert!((0..size).all(|n| start.add(n).read() == n as u8));
+                    let none = Here.shrink(start, layout(size, new), layout(0, new));
+                    assert_eq!(none.map(|none| none.len()), Ok(0));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn blocks_that_were_shrunk_to_a_lower_alignment_go_on_as_any_other() {
+    let layout = |size, align| Layout::from_size_align(size, align).unwrap();
+    let mut arena = Arena::new();
+    for size in [1000, 2_000_000] {
+        ambient::scope_in(&mut arena, || {
+            let neighbour = numbers(10);
+            // SAFETY: each block is the one before, with its layout; the last is freed.
+            unsafe {
+                let start = Here.allocate(layout(size, 64)).unwrap().cast::<u8>();
+                start.write_bytes(7, size);
+                Here.shrink(start, layout(size, 64), layout(size, 1)).unwrap();
+                Here.shrink(start, layout(size, 1), layout(size - 500, 1)).unwrap();
+                let grown = Here.grow(start, layout(size - 500, 1), layout(2 * size, 1));
+                let grown = grown.unwrap().cast::<u8>();
+                let bytes = std::slice::from_raw_parts(grown.as_ptr(), size - 500);
+                assert!(bytes.iter().all(|byte| *byte == 7));
+                Here.deallocate(grown, layout(2 * size, 1));
+            }
+            are_whole(&neighbour);
+        });
+        assert!(arena.bytes_used() == 0 && arena.bytes_held() > 0);
+        arena.check_invariants().unwrap();
+    }
+}
+
+#[test]
 fn alignment_and_length_change_together() {
     ambient::scope(|| {
         for (old, new) in [(1, 8), (8, 64), (64, 8), (4096, 16), (16, 16)] {

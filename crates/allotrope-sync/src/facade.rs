@@ -72,25 +72,52 @@ pub mod cell {
 }
 
 /// A function that is `const` in a normal build, and is not under `loom`.
+///
+/// It takes documentation and `#[inline]`, and no other attribute: the compiler does not hold those
+/// that a foreign macro writes against `forbid(unsafe_code)`, and `no_mangle` is one.
+///
+/// ```
+/// allotrope_sync::const_fn! {
+///     /// Seven.
+///     #[inline]
+///     pub fn seven() -> usize { 7 }
+/// }
+/// assert_eq!(seven(), 7);
+/// ```
+/// ```compile_fail
+/// allotrope_sync::const_fn! {
+///     #[unsafe(no_mangle)]
+///     pub fn malloc(size: usize) -> usize { size }
+/// }
+/// ```
 #[cfg(not(loom))]
 #[macro_export]
 macro_rules! const_fn {
-    ($(#[$meta:meta])* $visibility:vis fn $($rest:tt)*) => {
-        $(#[$meta])* $visibility const fn $($rest)*
+    ($(#[doc = $text:literal])* #[inline] $visibility:vis fn $($rest:tt)*) => {
+        $(#[doc = $text])* #[inline] $visibility const fn $($rest)*
     };
-    ($(#[$meta:meta])* $visibility:vis unsafe fn $($rest:tt)*) => {
-        $(#[$meta])* $visibility const unsafe fn $($rest)*
+    ($(#[doc = $text:literal])* $visibility:vis fn $($rest:tt)*) => {
+        $(#[doc = $text])* $visibility const fn $($rest)*
+    };
+    ($(#[doc = $text:literal])* $visibility:vis unsafe fn $($rest:tt)*) => {
+        $(#[doc = $text])* $visibility const unsafe fn $($rest)*
     };
 }
 /// A function that is `const` in a normal build, and is not under `loom`.
+///
+/// It takes documentation and `#[inline]`, and no other attribute: the compiler does not hold those
+/// that a foreign macro writes against `forbid(unsafe_code)`, and `no_mangle` is one.
 #[cfg(loom)]
 #[macro_export]
 macro_rules! const_fn {
-    ($(#[$meta:meta])* $visibility:vis fn $($rest:tt)*) => {
-        $(#[$meta])* $visibility fn $($rest)*
+    ($(#[doc = $text:literal])* #[inline] $visibility:vis fn $($rest:tt)*) => {
+        $(#[doc = $text])* #[inline] $visibility fn $($rest)*
     };
-    ($(#[$meta:meta])* $visibility:vis unsafe fn $($rest:tt)*) => {
-        $(#[$meta])* $visibility unsafe fn $($rest)*
+    ($(#[doc = $text:literal])* $visibility:vis fn $($rest:tt)*) => {
+        $(#[doc = $text])* $visibility fn $($rest)*
+    };
+    ($(#[doc = $text:literal])* $visibility:vis unsafe fn $($rest:tt)*) => {
+        $(#[doc = $text])* $visibility unsafe fn $($rest)*
     };
 }
 pub use const_fn;
@@ -115,20 +142,21 @@ macro_rules! array_of {
 }
 pub use array_of;
 
-/// A static that is there from the start; under `loom`, from its first use in each execution.
+/// A static that is there from the start; under `loom`, from its first use in each execution. It takes
+/// documentation, and no attribute, as [`const_fn`] does.
 #[cfg(not(loom))]
 #[macro_export]
 macro_rules! process_wide {
-    ($(#[$meta:meta])* static $name:ident: $type:ty = $value:expr;) => {
-        $(#[$meta])* static $name: $type = $value;
+    ($(#[doc = $text:literal])* static $name:ident: $type:ty = $value:expr;) => {
+        $(#[doc = $text])* static $name: $type = $value;
     };
 }
 /// A static that is there from the start; under `loom`, from its first use in each execution.
 #[cfg(loom)]
 #[macro_export]
 macro_rules! process_wide {
-    ($(#[$meta:meta])* static $name:ident: $type:ty = $value:expr;) => {
-        $crate::facade::lazy_static! { $(#[$meta])* static ref $name: $type = $value; }
+    ($(#[doc = $text:literal])* static $name:ident: $type:ty = $value:expr;) => {
+        $crate::facade::lazy_static! { $(#[doc = $text])* static ref $name: $type = $value; }
     };
 }
 pub use process_wide;

@@ -17,8 +17,12 @@ mod budget;
 pub mod chapters;
 #[doc(hidden)]
 pub mod facade;
+#[doc(hidden)]
+pub mod fatal;
 #[cfg(target_has_atomic = "ptr")]
 mod growth;
+#[doc(hidden)]
+pub mod inside;
 #[cfg(target_has_atomic = "ptr")]
 mod kept;
 #[cfg(target_has_atomic = "64")]

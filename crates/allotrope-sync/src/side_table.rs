@@ -46,6 +46,8 @@ use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 use core::ptr::{self, NonNull};
 
+use crate::fatal::promised;
+
 use crate::facade::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use crate::facade::cell::UnsafeCell;
 use crate::facade::const_fn;
@@ -126,7 +128,7 @@ impl<V, const WIDTH: usize> SideTable<V, WIDTH> {
     ///
     /// `value`, if there is no room: [`add_level`](Self::add_level) makes some.
     pub fn insert(&self, address: usize, value: V) -> Result<(), V> {
-        debug_assert!(address > HELD, "not the address of a block");
+        promised!(address > HELD, "not the address of a block", address);
         match self.claim(address) {
             Some(entry) => {
                 entry.publish(address, value);

@@ -33,7 +33,13 @@ pub const NO_ID: u32 = u32::MAX;
 const ONE_POP: u64 = 1 << 32;
 
 /// Where the links of numbers are.
-pub trait Links {
+///
+/// # Safety
+///
+/// The link of a number is always the same word, and that of no other number; nobody but stacks and
+/// lists over these links writes to it. So a number that was pushed once is popped once, and
+/// `unsafe` code may rely on that.
+pub unsafe trait Links {
     /// The link of `id`, which a stack or list has or had.
     fn link(&self, id: u32) -> &AtomicU32;
 }

@@ -30,6 +30,8 @@
 //! where the scanner has looked already. It looks twice, and has missed nothing if no word was
 //! put to meanwhile.
 
+use crate::fatal::promised;
+
 use crate::facade::atomic::{AtomicU64, Ordering};
 use crate::facade::const_fn;
 
@@ -97,7 +99,11 @@ impl Word {
     #[inline(always)]
     pub fn put(&self, blocks: u32) -> bool {
         let before = self.state.fetch_add(blocks as u64 + ONE_PUT, Ordering::Release);
-        debug_assert_eq!(before as u32 & blocks, 0, "a block is freed twice");
+        promised!(
+            before as u32 & blocks == 0,
+            "a block is freed twice, whose flag is at",
+            core::ptr::from_ref(self).addr()
+        );
         before as u32 == 0
     }
 

@@ -14,7 +14,8 @@ use allotrope_sync::{Links, NO_ID, PushList};
 
 struct Nodes([(AtomicU32, UnsafeCell<u32>); 3]);
 
-impl Links for Nodes {
+// SAFETY: each number has a node of its own, with a link in it.
+unsafe impl Links for Nodes {
     fn link(&self, id: u32) -> &AtomicU32 {
         &self.0[id as usize].0
     }

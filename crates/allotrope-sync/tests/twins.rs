@@ -23,7 +23,8 @@ impl Nodes {
     }
 }
 
-impl Links for Nodes {
+// SAFETY: each number has a node of its own, with a link in it.
+unsafe impl Links for Nodes {
     fn link(&self, id: u32) -> &AtomicU32 {
         &self.0[id as usize]
     }

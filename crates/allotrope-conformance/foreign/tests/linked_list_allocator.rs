@@ -76,7 +76,7 @@ impl Subject for InBuffer {
                 Heap::new(start, self.len)
             }
         };
-        AsAllocator(Locked(RefCell::new(heap)))
+        AsAllocator::new(Locked(RefCell::new(heap)))
     }
 }
 

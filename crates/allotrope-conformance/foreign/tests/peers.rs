@@ -71,7 +71,7 @@ impl Subject for RlsfInBuffer {
     fn make<'u>(&self, upstream: &'u TestUpstream) -> Self::Allocator<'u> {
         let mut tlsf = rlsf::Tlsf::new();
         tlsf.insert_free_block(upstream.buffer(256 * 1024));
-        AsAllocator(Rlsf(RefCell::new(tlsf)))
+        AsAllocator::new(Rlsf(RefCell::new(tlsf)))
     }
 }
 

@@ -5,27 +5,47 @@
 ///
 /// Nothing is imported: an `Allocator` among the parameters is the one that the caller means. The
 /// type of the error says that the inherent method is called, and not the trait's, which is this one.
+///
+/// The macro writes `unsafe`, and anybody can call it. So the impl holds for a type that is
+/// [`Sound`](super::Sound) only, which takes an `unsafe impl` of the caller's own. Parameters are
+/// taken apart and put together again: tokens as they come could end the impl, and begin another.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! implement {
-    ($version:ident [$($parameters:tt)*] $type:ty) => {
-        // SAFETY: see the call of `impl_allocator`.
-        unsafe impl<$($parameters)*> $crate::api::$version::Allocator for $type {
-            $crate::api::implement::implement!(allocates $version allocate);
-            $crate::api::implement::implement!(allocates $version allocate_zeroed);
-            $crate::api::implement::implement!(resizes $version grow);
-            $crate::api::implement::implement!(resizes $version grow_zeroed);
-            $crate::api::implement::implement!(resizes $version shrink);
+    ($version:ident [const $n:ident: $number:ty, $($name:ident: $bound:path),*] $type:ty) => {
+        // SAFETY: the type is `Sound`.
+        unsafe impl<const $n: $number, $($name: $bound),*> $crate::api::$version::Allocator
+            for $type
+        where
+            $type: $crate::api::Sound,
+        {
+            $crate::api::implement::implement!(methods $version $type);
+        }
+    };
+    ($version:ident [$($lifetime:lifetime,)* $($name:ident: $bound:path),*] $type:ty) => {
+        // SAFETY: the type is `Sound`.
+        unsafe impl<$($lifetime,)* $($name: $bound),*> $crate::api::$version::Allocator for $type
+        where
+            $type: $crate::api::Sound,
+        {
+            $crate::api::implement::implement!(methods $version $type);
+        }
+    };
+    (methods $version:ident $type:ty) => {
+        $crate::api::implement::implement!(allocates $version allocate);
+        $crate::api::implement::implement!(allocates $version allocate_zeroed);
+        $crate::api::implement::implement!(resizes $version grow);
+        $crate::api::implement::implement!(resizes $version grow_zeroed);
+        $crate::api::implement::implement!(resizes $version shrink);
 
-            #[inline]
-            unsafe fn deallocate(
-                &self,
-                start: ::core::ptr::NonNull<u8>,
-                layout: ::core::alloc::Layout,
-            ) {
-                // SAFETY: both have the same contract.
-                unsafe { <$type>::deallocate(self, start, layout) };
-            }
+        #[inline]
+        unsafe fn deallocate(
+            &self,
+            start: ::core::ptr::NonNull<u8>,
+            layout: ::core::alloc::Layout,
+        ) {
+            // SAFETY: both have the same contract.
+            unsafe { <$type>::deallocate(self, start, layout) };
         }
     };
     (allocates $version:ident $method:ident) => {

@@ -30,11 +30,19 @@ pub mod v04;
 
 pub(crate) use global::{address, impl_global_alloc};
 
-/// Implements every version of `Allocator` that is turned on for a type with inherent methods
-/// `allocate`, `allocate_zeroed`, `deallocate`, `grow`, `grow_zeroed` and `shrink`.
+/// A type that [`impl_allocator`] may write impls for.
 ///
-/// The call carries the SAFETY comment of the impls: blocks stay until they are freed or the value
-/// is dropped or borrowed mutably, wherever it is moved.
+/// # Safety
+///
+/// The type has inherent methods `allocate`, `allocate_zeroed`, `deallocate`, `grow`, `grow_zeroed`
+/// and `shrink` that keep the contract of `Allocator`: in particular, blocks stay until they are
+/// freed or the value is dropped or borrowed mutably, wherever it is moved, and a clone is the same
+/// allocator.
+#[doc(hidden)]
+pub unsafe trait Sound {}
+
+/// Implements every version of `Allocator` that is turned on for a type that is [`Sound`], by its
+/// inherent methods.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! impl_allocator {

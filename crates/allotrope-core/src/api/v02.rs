@@ -15,3 +15,7 @@ macro_rules! impl_allocator_02 {
 pub use impl_allocator_02;
 
 convert!(AllocError);
+
+#[cfg(feature = "alloc")]
+// SAFETY: its memory is that of the program's global allocator.
+unsafe impl crate::Independent for allocator_api2::alloc::Global {}

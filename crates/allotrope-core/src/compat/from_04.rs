@@ -20,7 +20,8 @@ use crate::AllocError;
 ///
 /// let mut bytes = [const { MaybeUninit::uninit() }; 4096];
 /// let buffer = Local::new(BestFit::new(Buffer::new(&mut bytes)));
-/// let memory = Fallback::new(buffer, From04::new(Foreign));
+/// // SAFETY: the foreign allocator has its memory from the system, none of it from the buffer.
+/// let memory = unsafe { Fallback::new_unchecked(buffer, From04::new(Foreign)) };
 ///
 /// let mut numbers = Vec::new_in(&memory);
 /// numbers.extend(0..10_000);

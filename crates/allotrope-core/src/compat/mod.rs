@@ -80,6 +80,9 @@ macro_rules! carry {
             }
         }
 
+        // SAFETY: blocks are those of the allocator inside.
+        unsafe impl<A: $crate::Independent> $crate::Independent for $wrapper<A> {}
+
         // What `impl_allocator` makes impls of.
         impl<A: $crate::api::$version::Allocator> $wrapper<A> {
             $crate::compat::carry!(allocates allocate);
@@ -100,6 +103,7 @@ macro_rules! carry {
 
         // SAFETY: blocks are those of the allocator inside, which moves with the wrapper and is
         // cloned with it: invariant 1.
+        unsafe impl<A: $crate::api::$version::Allocator> $crate::api::Sound for $wrapper<A> {}
         $crate::api::impl_allocator!([A: $crate::api::$version::Allocator] $wrapper<A>);
     };
     (allocates $method:ident) => {

@@ -10,6 +10,8 @@
 //!    with exactly the requested length, so it is known again when they come back.
 //! 2. The affixes of a block in use were written, and are moved along as plain bytes: what the
 //!    user, or an overrun, has made of them is not looked at.
+//! 3. The provenance of each of the part's blocks in use is exposed: the user's pointer may reach
+//!    no further than one value, see [`provenance`](crate::source::provenance).
 
 use core::alloc::Layout;
 use core::mem::MaybeUninit;
@@ -20,9 +22,10 @@ use allocator_api2::alloc::Allocator;
 use super::composed;
 use super::owns::Owns;
 use super::part::{self, Change, Fill};
-use crate::AllocError;
 use crate::api::impl_allocator;
 use crate::layout::affix::Affixed;
+use crate::source::provenance::{expose, ours};
+use crate::{AllocError, Independent};
 
 /// Allocates from `A`, with room for a `Prefix` before and a `Suffix` behind each block.
 ///
@@ -80,9 +83,6 @@ use crate::layout::affix::Affixed;
 /// assert_eq!(&canary, b"canary");
 /// ```
 ///
-/// The pointer has to be the block's, not one to a value in it: a reference reaches no further than
-/// its value.
-///
 /// A type of size 0 takes no room. A block of size 0 has no affixes. It owns its blocks where `A`
 /// does.
 #[derive(Clone, Copy, Debug, Default)]
@@ -111,8 +111,9 @@ impl<A, Prefix: Copy, Suffix: Copy> Affix<A, Prefix, Suffix> {
     /// `start` is the start of a block of this allocator's that is in use and has a size.
     #[inline]
     pub unsafe fn prefix(&self, start: NonNull<u8>) -> NonNull<Prefix> {
-        // SAFETY: the prefix ends where the block (caller) starts, in the same block of the part.
-        unsafe { start.cast::<Prefix>().sub(1) }
+        // SAFETY: the prefix ends where the block (caller) starts, in the same block of the part,
+        // which is exposed (invariant 3).
+        unsafe { ours(start).cast::<Prefix>().sub(1) }
     }
 
     /// The suffix of the block at `start`: aligned, and valid for reads and writes as long as the
@@ -125,8 +126,9 @@ impl<A, Prefix: Copy, Suffix: Copy> Affix<A, Prefix, Suffix> {
     pub unsafe fn suffix(&self, start: NonNull<u8>, layout: Layout) -> NonNull<Suffix> {
         // SAFETY: the block was served with this layout (caller), so its place was valid.
         let place = unsafe { Self::place(layout).unwrap_unchecked() };
-        // SAFETY: the suffix is in the same block of the part, behind the block (invariant 1).
-        unsafe { start.add(place.suffix - place.block).cast() }
+        // SAFETY: the suffix is in the same block of the part, behind the block (invariant 1); as
+        // above.
+        unsafe { ours(start).add(place.suffix - place.block).cast() }
     }
 
     /// Where a block for `layout` and its affixes lie.
@@ -140,7 +142,7 @@ impl<A, Prefix: Copy, Suffix: Copy> Affix<A, Prefix, Suffix> {
         Affixed::new(layout, prefix, suffix).ok_or(AllocError)
     }
 
-    /// Writes the affixes of a new block of the part's, and returns what lies between them.
+    /// Exposes a new block of the part's, writes its affixes, and returns what lies between them.
     ///
     /// # Safety
     ///
@@ -153,6 +155,7 @@ impl<A, Prefix: Copy, Suffix: Copy> Affix<A, Prefix, Suffix> {
         layout: Layout,
         affixes: (MaybeUninit<Prefix>, MaybeUninit<Suffix>),
     ) -> NonNull<[u8]> {
+        expose(outer);
         // SAFETY: `place` lies inside of the block (caller).
         let start = unsafe { outer.add(place.block) };
         // SAFETY: the block at `start` has this layout (caller); both affixes are aligned, and
@@ -183,10 +186,10 @@ impl<A: Allocator, Prefix: Copy, Suffix: Copy> Affix<A, Prefix, Suffix> {
     #[inline(always)]
     unsafe fn give_back(&self, start: NonNull<u8>, layout: Layout) {
         // SAFETY: the block was served with this layout (caller; invariant 1), so its place was
-        // valid, and the part's block starts so far before it.
+        // valid, and the part's block, which is exposed (invariant 3), starts so far before it.
         unsafe {
             let place = Self::place(layout).unwrap_unchecked();
-            self.allocator.deallocate(start.sub(place.block), place.outer);
+            self.allocator.deallocate(ours(start).sub(place.block), place.outer);
         }
     }
 
@@ -202,10 +205,10 @@ impl<A: Allocator, Prefix: Copy, Suffix: Copy> Affix<A, Prefix, Suffix> {
     ) -> Result<NonNull<[u8]>, AllocError> {
         let (from, to) = (Self::place(old)?, Self::place(new)?);
         // SAFETY: the block is in use with the layout `old` (caller), so it has affixes, and the
-        // part's block starts so far before it.
+        // part's block, which is exposed (invariant 3), starts so far before it.
         let (outer, affixes) = unsafe {
             let (prefix, suffix) = (self.prefix(start), self.suffix(start, old));
-            (start.sub(from.block), (prefix.cast().read(), suffix.cast().read()))
+            (ours(start).sub(from.block), (prefix.cast().read(), suffix.cast().read()))
         };
         let outer: NonNull<u8> = if from.block == to.block {
             // SAFETY: the part's block is for `from`; sizes grow or shrink as those of the block
@@ -243,13 +246,17 @@ impl<A: Allocator, Prefix: Copy, Suffix: Copy> Affix<A, Prefix, Suffix> {
         // SAFETY: both blocks are in use, so they do not overlap, and neither is shorter.
         unsafe { outer.add(to.block).copy_from_nonoverlapping(start, kept) };
         // SAFETY: the part's block is for `from` (caller), and nobody accesses it any more.
-        unsafe { self.allocator.deallocate(start.sub(from.block), from.outer) };
+        unsafe { part::deallocate_old(&self.allocator, ours(start).sub(from.block), from.outer) };
         Ok(outer)
     }
 }
 
 // SAFETY: blocks lie in the part's, apart from the affixes; those stay where they are until they
 // are freed or the part is dropped or borrowed mutably.
+unsafe impl<A: Allocator, Prefix: Copy, Suffix: Copy> crate::api::Sound
+    for Affix<A, Prefix, Suffix>
+{
+}
 impl_allocator!([A: Allocator, Prefix: Copy, Suffix: Copy] Affix<A, Prefix, Suffix>);
 
 // SAFETY: its blocks are parts of the part's blocks, which the part tells as well; it is not shared.
@@ -260,3 +267,6 @@ unsafe impl<A: Owns, Prefix: Copy, Suffix: Copy> Owns for Affix<A, Prefix, Suffi
         self.allocator.owns(start, layout)
     }
 }
+
+// SAFETY: blocks lie in the part's.
+unsafe impl<A: Independent, Prefix: Copy, Suffix: Copy> Independent for Affix<A, Prefix, Suffix> {}

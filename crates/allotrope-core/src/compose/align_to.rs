@@ -14,9 +14,9 @@ use allocator_api2::alloc::Allocator;
 use super::composed;
 use super::owns::Owns;
 use super::part::{self, Change, Fill};
-use crate::AllocError;
 use crate::api::impl_allocator;
 use crate::strategy;
+use crate::{AllocError, Independent};
 
 /// Allocates from `A`, every block aligned to `N` at least: a power of two.
 ///
@@ -128,6 +128,7 @@ impl<const N: usize, A: Allocator> AlignTo<N, A> {
 
 // SAFETY: blocks are the part's, which stay where they are until they are freed or the part is
 // dropped or borrowed mutably.
+unsafe impl<const N: usize, A: Allocator> crate::api::Sound for AlignTo<N, A> {}
 impl_allocator!([const N: usize, A: Allocator] AlignTo<N, A>);
 
 // SAFETY: its blocks are the part's, which is not shared.
@@ -137,3 +138,6 @@ unsafe impl<const N: usize, A: Owns> Owns for AlignTo<N, A> {
         self.allocator.owns(start, layout)
     }
 }
+
+// SAFETY: blocks are the part's.
+unsafe impl<const N: usize, A: Independent> Independent for AlignTo<N, A> {}

@@ -18,8 +18,8 @@ use allocator_api2::alloc::Allocator;
 use super::composed;
 use super::owns::Owns;
 use super::part::{self, Change, Fill};
-use crate::AllocError;
 use crate::api::impl_allocator;
+use crate::{AllocError, Independent};
 
 /// Allocates sizes up to `LIMIT` from `Small`, and larger ones from `Large`.
 ///
@@ -146,6 +146,10 @@ impl<const LIMIT: usize, Small: Allocator, Large: Allocator> BySize<LIMIT, Small
 
 // SAFETY: blocks are the parts', which stay where they are until they are freed or their part is
 // dropped or borrowed mutably; invariant 1 says that each is freed where it came from.
+unsafe impl<const LIMIT: usize, Small: Allocator, Large: Allocator> crate::api::Sound
+    for BySize<LIMIT, Small, Large>
+{
+}
 impl_allocator!([const LIMIT: usize, Small: Allocator, Large: Allocator] BySize<LIMIT, Small, Large>);
 
 // SAFETY: invariant 1 says whose the block is, which tells; neither part is shared.
@@ -154,4 +158,10 @@ unsafe impl<const LIMIT: usize, Small: Owns, Large: Owns> Owns for BySize<LIMIT,
     fn owns(&self, start: NonNull<u8>, layout: Layout) -> bool {
         self.small.owns(start, layout) || self.large.owns(start, layout)
     }
+}
+
+// SAFETY: blocks are the parts'.
+unsafe impl<const LIMIT: usize, Small: Independent, Large: Independent> Independent
+    for BySize<LIMIT, Small, Large>
+{
 }

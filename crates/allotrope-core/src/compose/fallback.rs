@@ -8,9 +8,11 @@
 //!
 //! # Invariants
 //!
-//! 1. The other part has no memory from the one that is asked: [`Owns`] says that this one is owned
-//!    here and nowhere else, and references to it are lent to closures only, which cannot store
-//!    them in the other. So its `owns` is right about every block of either.
+//! 1. The other part has no memory from the one that is asked. That one is owned here and nowhere
+//!    else ([`Owns`]), and references to it are lent to closures only, which cannot store them in the
+//!    other. So memory could come from it by way of this very fallback alone, and the other part is
+//!    [`Independent`], or its maker has promised as much. So `owns` is right about every block of
+//!    either.
 
 use core::alloc::Layout;
 use core::marker::PhantomData;
@@ -21,8 +23,8 @@ use allocator_api2::alloc::Allocator;
 use super::composed;
 use super::owns::Owns;
 use super::part::{self, Change, Fill};
-use crate::AllocError;
 use crate::api::impl_allocator;
+use crate::{AllocError, Independent};
 
 /// Allocates from `A`, and from `B` what `A` refuses.
 ///
@@ -55,8 +57,32 @@ use crate::api::impl_allocator;
 ///
 /// | made by | asks | for |
 /// |---|---|---|
-/// | [`Fallback::new`] | `A` | a buffer, and then anything |
-/// | [`Fallback::asking_second`] | `B` | anything, and then a reserve |
+/// | [`Fallback::new`] | `A` | a buffer, and then what is [`Independent`] |
+/// | [`Fallback::asking_second`] | `B` | what is [`Independent`], and then a reserve |
+/// | [`Fallback::new_unchecked`] | `A` | a buffer, and then anything |
+/// | [`Fallback::asking_second_unchecked`] | `B` | anything, and then a reserve |
+///
+/// An address tells whose a block is only where the other part has no memory from the one that is
+/// asked, not even by way of the fallback itself, as a static could that names itself. What is
+/// `Independent` has none: `Global`, pages, buffers, and all of ours over those. For the allocators
+/// of other crates you promise it:
+///
+/// ```
+/// use allotrope_core::{BestFit, Buffer, Fallback, Local};
+/// use allocator_api2::{alloc::Allocator, vec::Vec};
+/// # use allocator_api2::alloc::Global as Foreign;
+///
+/// fn with_buffer(foreign: impl Allocator + 'static) -> usize {
+///     let mut bytes = [const { std::mem::MaybeUninit::uninit() }; 4096];
+///     let buffer = Local::new(BestFit::new(Buffer::new(&mut bytes)));
+///     // SAFETY: what is 'static has no memory from a buffer on this stack.
+///     let memory = unsafe { Fallback::new_unchecked(buffer, foreign) };
+///     let mut numbers = Vec::new_in(&memory);
+///     numbers.extend(0..10_000);
+///     numbers.len()
+/// }
+/// assert_eq!(with_buffer(Foreign), 10_000);
+/// ```
 ///
 /// A fallback owns its blocks where both parts do: two buffers, and then the heap, are a
 /// `Fallback<Fallback<A, B>, Global>`. A small buffer, then the heap, then a reserve for emergencies,
@@ -83,7 +109,7 @@ use crate::api::impl_allocator;
 /// assert!(memory.second().with_second(|spare| spare.bytes_used()) >= 2000);
 /// # drop((few, more, last));
 /// ```
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Fallback<A, B, Asked = AskFirst> {
     first: A,
     second: B,
@@ -124,9 +150,21 @@ unsafe impl<A, B: Owns> Ask<A, B> for AskSecond {
     }
 }
 
-impl<A: Owns, B> Fallback<A, B> {
+impl<A: Owns, B: Independent> Fallback<A, B> {
     /// `first`, and `second` for what it refuses; `first` knows its blocks.
     pub const fn new(first: A, second: B) -> Self {
+        Self { first, second, asked: PhantomData }
+    }
+}
+
+impl<A: Owns, B> Fallback<A, B> {
+    /// As [`new`](Self::new), with any second part.
+    ///
+    /// # Safety
+    ///
+    /// No block that `second` hands out ever lies in a block of `first`: `second` has no memory from
+    /// it, nor will it have any from the fallback that is made here.
+    pub const unsafe fn new_unchecked(first: A, second: B) -> Self {
         Self { first, second, asked: PhantomData }
     }
 
@@ -143,9 +181,21 @@ impl<A: Owns, B> Fallback<A, B> {
     }
 }
 
-impl<A, B: Owns> Fallback<A, B, AskSecond> {
+impl<A: Independent, B: Owns> Fallback<A, B, AskSecond> {
     /// `first`, and `second` for what it refuses; `second` knows its blocks.
     pub const fn asking_second(first: A, second: B) -> Self {
+        Self { first, second, asked: PhantomData }
+    }
+}
+
+impl<A, B: Owns> Fallback<A, B, AskSecond> {
+    /// As [`asking_second`](Self::asking_second), with any first part.
+    ///
+    /// # Safety
+    ///
+    /// No block that `first` hands out ever lies in a block of `second`: `first` has no memory from
+    /// it, nor will it have any from the fallback that is made here.
+    pub const unsafe fn asking_second_unchecked(first: A, second: B) -> Self {
         Self { first, second, asked: PhantomData }
     }
 
@@ -159,6 +209,18 @@ impl<A, B: Owns> Fallback<A, B, AskSecond> {
     /// To a closure, so that nobody keeps the reference: see [`Owns`].
     pub fn with_second<R>(&self, look: impl FnOnce(&B) -> R) -> R {
         look(&self.second)
+    }
+}
+
+impl<A: Owns + Default, B: Independent + Default> Default for Fallback<A, B> {
+    fn default() -> Self {
+        Self::new(A::default(), B::default())
+    }
+}
+
+impl<A: Independent + Default, B: Owns + Default> Default for Fallback<A, B, AskSecond> {
+    fn default() -> Self {
+        Self::asking_second(A::default(), B::default())
     }
 }
 
@@ -242,6 +304,10 @@ unsafe fn resize_or_move(
 
 // SAFETY: blocks are the parts', which stay where they are until they are freed or their part is
 // dropped or borrowed mutably; invariant 1 says that each is freed where it came from.
+unsafe impl<A: Allocator, B: Allocator, Asked: Ask<A, B>> crate::api::Sound
+    for Fallback<A, B, Asked>
+{
+}
 impl_allocator!([A: Allocator, B: Allocator, Asked: Ask<A, B>] Fallback<A, B, Asked>);
 
 // SAFETY: its blocks are the parts', and both tell their own; neither is shared.
@@ -251,3 +317,6 @@ unsafe impl<A: Owns, B: Owns, Asked> Owns for Fallback<A, B, Asked> {
         self.first.owns(start, layout) || self.second.owns(start, layout)
     }
 }
+
+// SAFETY: blocks are the parts'.
+unsafe impl<A: Independent, B: Independent, Asked> Independent for Fallback<A, B, Asked> {}

@@ -4,9 +4,12 @@
 //!
 //! 1. What is taken of the budget is the sum of the sizes of all blocks, as they were requested:
 //!    blocks are passed on with exactly that length, so no other size fits when they come back.
-//! 2. Bytes are taken before the part is asked for them, and given back after it has them.
+//! 2. Bytes are taken before the part is asked for them, and given back after it has them; also where
+//!    it unwinds: a block that it was to make is not there, one that it was to resize is as it was, and
+//!    one that it was to free is gone, whoever has its memory.
 
 use core::alloc::Layout;
+use core::mem;
 use core::ptr::NonNull;
 
 use allocator_api2::alloc::Allocator;
@@ -15,8 +18,8 @@ use super::budget::{Budget, LocalBudget};
 use super::composed;
 use super::owns::Owns;
 use super::part::{self, Change, Fill};
-use crate::AllocError;
 use crate::api::impl_allocator;
+use crate::{AllocError, Independent};
 
 /// Allocates from `A` as long as no more than a budget is in use.
 ///
@@ -108,9 +111,10 @@ impl<A: Allocator, B: Budget> Limit<A, B> {
 
     #[inline(always)]
     fn obtain(&self, layout: Layout, fill: Fill) -> Result<NonNull<[u8]>, AllocError> {
-        self.take(layout.size())?;
-        let block = part::allocate(&self.allocator, layout, fill);
-        self.settle(block, layout.size(), layout.size())
+        let taken = self.take(layout.size())?;
+        let block = part::allocate(&self.allocator, layout, fill)?;
+        taken.keep();
+        Ok(part::first_bytes(block, layout.size()))
     }
 
     /// # Safety
@@ -118,9 +122,9 @@ impl<A: Allocator, B: Budget> Limit<A, B> {
     /// As for [`Strategy::deallocate`](crate::Strategy::deallocate), and `layout` has a size.
     #[inline(always)]
     unsafe fn give_back(&self, start: NonNull<u8>, layout: Layout) {
+        let _taken = Taken { budget: &self.budget, bytes: layout.size() };
         // SAFETY: the block is one of the part's, with the layout that fits (caller).
         unsafe { self.allocator.deallocate(start, layout) };
-        self.budget.give_back(layout.size());
     }
 
     /// # Safety
@@ -136,41 +140,49 @@ impl<A: Allocator, B: Budget> Limit<A, B> {
     ) -> Result<NonNull<[u8]>, AllocError> {
         // A shrink takes nothing, and must not be refused because the limit was lowered.
         let more = new.size().saturating_sub(old.size());
-        if more > 0 {
-            self.take(more)?;
-        }
+        let taken = if more > 0 { Some(self.take(more)?) } else { None };
         // SAFETY: the block is one of the part's; all else is the caller's promise.
-        let block = unsafe { part::resize(&self.allocator, start, old, new, change) };
-        let block = self.settle(block, more, new.size())?;
-        self.budget.give_back(old.size().saturating_sub(new.size()));
-        Ok(block)
-    }
-
-    #[inline(always)]
-    fn take(&self, bytes: usize) -> Result<(), AllocError> {
-        if self.budget.take(bytes) { Ok(()) } else { Err(AllocError) }
-    }
-
-    /// Passes on `size` bytes of a block, or gives back what was `taken` for it.
-    #[inline(always)]
-    fn settle(
-        &self,
-        block: Result<NonNull<[u8]>, AllocError>,
-        taken: usize,
-        size: usize,
-    ) -> Result<NonNull<[u8]>, AllocError> {
-        match block {
-            Ok(block) => Ok(part::first_bytes(block, size)),
-            Err(error) => {
-                self.budget.give_back(taken);
-                Err(error)
-            }
+        let block = unsafe { part::resize(&self.allocator, start, old, new, change) }?;
+        if let Some(taken) = taken {
+            taken.keep();
         }
+        self.budget.give_back(old.size().saturating_sub(new.size()));
+        Ok(part::first_bytes(block, new.size()))
+    }
+
+    #[inline(always)]
+    fn take(&self, bytes: usize) -> Result<Taken<'_, B>, AllocError> {
+        if !self.budget.take(bytes) {
+            return Err(AllocError);
+        }
+        Ok(Taken { budget: &self.budget, bytes })
+    }
+}
+
+/// Bytes of a budget, given back when this is dropped: also where the part unwinds.
+struct Taken<'a, B: Budget> {
+    budget: &'a B,
+    bytes: usize,
+}
+
+impl<B: Budget> Taken<'_, B> {
+    /// They stay taken, for a block that is there.
+    #[inline(always)]
+    fn keep(self) {
+        mem::forget(self);
+    }
+}
+
+impl<B: Budget> Drop for Taken<'_, B> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.budget.give_back(self.bytes);
     }
 }
 
 // SAFETY: blocks are the part's, which stay where they are until they are freed or the part is
 // dropped or borrowed mutably.
+unsafe impl<A: Allocator, B: Budget> crate::api::Sound for Limit<A, B> {}
 impl_allocator!([A: Allocator, B: Budget] Limit<A, B>);
 
 // SAFETY: its blocks are the part's, which is not shared.
@@ -180,3 +192,6 @@ unsafe impl<A: Owns, B> Owns for Limit<A, B> {
         self.allocator.owns(start, layout)
     }
 }
+
+// SAFETY: blocks are the part's; a budget has none.
+unsafe impl<A: Independent, B> Independent for Limit<A, B> {}

@@ -25,6 +25,8 @@
 //!    from, and fits it there. Where a part returns more bytes than may be told apart, the rest is
 //!    not passed on.
 //! 3. What fails has changed nothing: a block that moves is freed when its successor is complete.
+//! 4. A part that unwinds is one that fails: the panic goes on to the caller, and nothing is lost. One
+//!    that unwinds as it frees what has moved ends the program.
 
 mod affix;
 mod align_to;
@@ -147,6 +149,7 @@ macro_rules! composed {
         /// # Errors
         ///
         /// [`AllocError`] when it cannot be done; the block is unchanged then.
+        /// [`Strategy::shrink`](crate::Strategy::shrink) says when that may be.
         ///
         /// # Safety
         ///

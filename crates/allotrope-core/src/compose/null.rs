@@ -6,8 +6,8 @@ use core::ptr::NonNull;
 use super::composed;
 use super::owns::Owns;
 use super::part::{Change, Fill};
-use crate::AllocError;
 use crate::api::impl_allocator;
+use crate::{AllocError, Independent};
 
 /// Refuses everything but size 0, which takes no memory.
 ///
@@ -53,6 +53,7 @@ impl Null {
 }
 
 // SAFETY: it has no blocks.
+unsafe impl crate::api::Sound for Null {}
 impl_allocator!([] Null);
 
 // SAFETY: it has no blocks to tell from others.
@@ -61,3 +62,6 @@ unsafe impl Owns for Null {
         false
     }
 }
+
+// SAFETY: it has no blocks.
+unsafe impl Independent for Null {}

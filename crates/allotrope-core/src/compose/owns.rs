@@ -18,9 +18,10 @@ use crate::{BestFit, Buffer, FixedSize, Hook, Local, Locked, Policy, Segregated,
 ///
 /// References are no owners, whatever they refer to. Through a second reference an allocator can
 /// supply another one, whose blocks then lie inside of its own, and an address range cannot tell
-/// those apart:
+/// those apart. An owner by value can do the same by way of what it is part of; so the other part of
+/// a [`Fallback`](crate::Fallback) is [`Independent`](crate::Independent).
 ///
-/// ```compile_fail
+/// ```compile_fail,E0277
 /// # use allotrope_core::{BestFit, Buffer, Fallback, Local, Upstream};
 /// # let mut bytes = [const { std::mem::MaybeUninit::uninit() }; 4096];
 /// let buffer = Local::new(BestFit::new(Buffer::new(&mut bytes)));

@@ -4,6 +4,7 @@ use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use allocator_api2::alloc::Allocator;
+use allotrope_sync::fatal::no_unwinding;
 
 use crate::AllocError;
 
@@ -71,6 +72,20 @@ pub(super) unsafe fn resize(
     block.map_err(AllocError::from)
 }
 
+/// Frees a block of a part's that has a successor already.
+///
+/// Where that unwinds the program ends: nobody can tell whether the block is gone, so neither it nor its
+/// successor could be the caller's.
+///
+/// # Safety
+///
+/// As for [`Strategy::deallocate`](crate::Strategy::deallocate), of `part`.
+#[inline(always)]
+pub(super) unsafe fn deallocate_old(part: &impl Allocator, start: NonNull<u8>, layout: Layout) {
+    // SAFETY: as the caller promises.
+    no_unwinding(|| unsafe { part.deallocate(start, layout) });
+}
+
 /// Resizes a block of one part's by moving it to another one.
 ///
 /// # Errors
@@ -94,7 +109,7 @@ pub(super) unsafe fn relocate(
     // SAFETY: both blocks are in use, so they do not overlap, and neither is shorter than `kept`.
     unsafe { block.cast::<u8>().copy_from_nonoverlapping(start, kept) };
     // SAFETY: `old` fits this block of `from` (caller), which nobody accesses any more.
-    unsafe { from.deallocate(start, old) };
+    unsafe { deallocate_old(from, start, old) };
     Ok(block)
 }
 

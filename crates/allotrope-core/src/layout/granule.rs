@@ -26,21 +26,52 @@ pub(crate) const MAX_BLOCK: usize = {
     if bytes < addressable { bytes as usize } else { addressable as usize }
 };
 
+/// The size of a block in granules: from 1 to 2³¹ - 1, so that it has a bin.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct BlockSize(u32);
+
+impl BlockSize {
+    /// A size of so many granules, if a block can have it.
+    #[inline(always)]
+    pub const fn new(granules: usize) -> Option<Self> {
+        // One comparison for both limits: zero wraps around.
+        if granules.wrapping_sub(1) >= MAX_GRANULES as usize {
+            return None;
+        }
+        Some(Self(granules as u32))
+    }
+
+    /// The size that a request of `size` bytes needs; `None` if it is zero, or larger than any
+    /// region.
+    #[inline(always)]
+    pub(crate) const fn for_bytes(size: usize) -> Option<Self> {
+        // As in `new`.
+        if size.wrapping_sub(1) >= MAX_BLOCK {
+            return None;
+        }
+        Some(Self(granules_of(size)))
+    }
+
+    /// How many granules it is.
+    #[inline(always)]
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+}
+
 /// How many granules a request of `size` bytes needs; `None` if it is zero, or larger than any
 /// region.
 #[inline(always)]
 pub(crate) const fn granules_for(size: usize) -> Option<u32> {
-    // One comparison for both limits: zero wraps around.
-    if size.wrapping_sub(1) >= MAX_BLOCK {
-        return None;
+    match BlockSize::for_bytes(size) {
+        Some(size) => Some(size.get()),
+        None => None,
     }
-    Some(granules_of(size))
 }
 
-/// How many granules a block has whose request was of `size` bytes.
+/// How many granules a block has whose request was of `size` bytes, at most [`MAX_BLOCK`].
 #[inline(always)]
 pub(crate) const fn granules_of(size: usize) -> u32 {
-    debug_assert!(size <= MAX_BLOCK);
     ((size + (GRANULE_SIZE - 1)) >> GRANULE_SHIFT) as u32
 }
 
@@ -121,6 +152,13 @@ mod tests {
         assert_eq!(granules_for(isize::MAX as usize), None);
         assert_eq!(granules_for(usize::MAX), None);
         assert_eq!(granules_of_align(1 << (usize::BITS - 1)).is_some(), usize::BITS == 32);
+    }
+
+    #[test]
+    fn block_sizes_are_those_that_have_a_bin() {
+        let most = MAX_GRANULES as usize;
+        assert_eq!([1, most].map(|size| BlockSize::new(size).unwrap().get()), [1, MAX_GRANULES]);
+        assert_eq!([0, most + 1, usize::MAX].map(BlockSize::new), [None; 3]);
     }
 
     #[test]

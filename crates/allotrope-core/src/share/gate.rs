@@ -10,7 +10,7 @@
 
 use core::cell::Cell;
 
-use crate::hook::AbortOnUnwind;
+use allotrope_sync::fatal;
 
 /// Lets one call in at a time, where that is not certain anyway.
 #[derive(Debug, Default)]
@@ -30,7 +30,8 @@ impl Gate {
             return None;
         }
         if self.is_taken.replace(true) {
-            reentered();
+            // There is no way out: to return would be to use a strategy in the middle of its work.
+            fatal::abort("an upstream called the allocator that it supplies");
         }
         Some(Inside(self))
     }
@@ -44,12 +45,4 @@ impl Drop for Inside<'_> {
     fn drop(&mut self) {
         self.0.is_taken.set(false);
     }
-}
-
-#[cold]
-#[inline(never)]
-fn reentered() -> ! {
-    // There is no way out: to return would be to use a strategy in the middle of its work.
-    let _no_unwinding = AbortOnUnwind;
-    panic!("an upstream called the allocator that it supplies");
 }

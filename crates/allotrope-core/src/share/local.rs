@@ -114,6 +114,7 @@ impl<S: Source, P: Policy, H: Hook> Local<Segregated<S, P, H>> {
 
 // SAFETY: blocks are the strategy's; those stay where they are until they are freed, or the
 // strategy is dropped or borrowed mutably, wherever it is moved.
+unsafe impl<S: Strategy> crate::api::Sound for Local<S> {}
 impl_allocator!([S: Strategy] Local<S>);
 
 impl<S: Strategy> From<S> for Local<S> {

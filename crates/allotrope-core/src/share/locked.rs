@@ -5,6 +5,8 @@ use core::fmt;
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
+use allotrope_sync::fatal::no_unwinding;
+use allotrope_sync::inside;
 use lock_api::{Mutex, RawMutex};
 
 use super::lock::SpinLock;
@@ -80,10 +82,14 @@ impl<S: Strategy, R: RawMutex> Locked<S, R> {
     /// Runs `work` on the strategy, and then, unlocked, tells the hook what has happened.
     #[inline(always)]
     pub(crate) fn run<T>(&self, work: impl FnOnce(&mut S) -> T) -> T {
-        let (result, events) = {
-            let mut strategy = self.strategy.lock();
-            (work(&mut strategy), strategy.take_events())
-        };
+        // An allocator must not unwind, though its lock may.
+        let (result, events) = no_unwinding(|| {
+            let locked = || {
+                let mut strategy = self.strategy.lock();
+                (work(&mut strategy), strategy.take_events())
+            };
+            if S::MAY_REENTER { inside::once(self, locked) } else { locked() }
+        });
         events.deliver();
         result
     }
@@ -98,6 +104,7 @@ impl<S: Source, P: Policy, H: Hook, R: RawMutex> Locked<Segregated<S, P, H>, R> 
 }
 
 // SAFETY: as for `Local`, and the lock lets one thread at a time at the strategy.
+unsafe impl<S: Strategy, R: RawMutex> crate::api::Sound for Locked<S, R> {}
 impl_allocator!([S: Strategy, R: RawMutex] Locked<S, R>);
 
 // SAFETY: the strategy's guarantees are those that a global allocator owes.

@@ -103,6 +103,7 @@ macro_rules! strategy_methods {
         /// # Errors
         ///
         /// [`AllocError`] when it cannot be done; the block is unchanged then.
+        /// [`Strategy::shrink`] says when that may be.
         ///
         /// # Safety
         ///

@@ -62,7 +62,9 @@ impl<T> Shape for OfType<T> {
     const ALIGN: usize = if align_of::<T>() > 16 { align_of::<T>() } else { 16 };
 }
 
-// SAFETY: sending the pool sends what leaked values it may hold, and the source.
+// SAFETY: sending the pool sends the source, the regions, and the values that were leaked in them:
+// no box is left, and pointers from `into_raw` are of use on this thread only by `from_raw`'s
+// leave.
 unsafe impl<T: Send, S: Source + Send, P: Policy> Send for ObjectPool<T, S, P> {}
 
 impl<T, S: Source> ObjectPool<T, S> {
@@ -118,11 +120,13 @@ impl<T, S: Source, P: Policy> ObjectPool<T, S, P> {
         PoolBox::insert_with(self, make)
     }
 
-    /// Makes a box of what [`PoolBox::into_raw`] made a pointer of.
+    /// Makes a box of what [`PoolBox::into_raw`] made a pointer of: it owns the value again.
     ///
     /// # Safety
     ///
-    /// `value` comes from a box of this very pool, and no other box is made of it.
+    /// [`PoolBox::into_raw`] returned `value` for a box of this very pool, which may have been
+    /// moved since. It was not made a box of since then, the value there was neither dropped nor
+    /// moved out, and nobody has a reference to it.
     #[inline]
     pub const unsafe fn from_raw(&self, value: NonNull<T>) -> PoolBox<'_, T, Self> {
         // SAFETY: as the caller promises.
@@ -153,8 +157,9 @@ impl<T, S: Source, P: Policy> ObjectPool<T, S, P> {
     #[inline(always)]
     fn run<R>(&self, work: impl FnOnce(&mut Blocks<OfType<T>, S, P>) -> R) -> R {
         let _inside = self.gate.enter(S::MAY_REENTER);
-        // SAFETY: a pool is not `Sync`, so this is the only thread here, and `work`, which is ours,
-        // does not come back, or not past the gate: see `Source`. So this is the only borrow.
+        // SAFETY: a pool is not `Sync`, so this is the only thread here, and `work`, which is ours
+        // and calls nothing of `T`'s, does not come back, or not past the gate: see `Source`. So
+        // this is the only borrow.
         work(unsafe { &mut *self.blocks.get() })
     }
 }

@@ -15,8 +15,9 @@ use crate::AllocError;
 ///
 /// # Safety
 ///
-/// A place that `take` returns is aligned, has room for a `T`, and is nobody else's, until it is
-/// given back or the pool is dropped.
+/// A place that `take` returns is aligned, valid for reads and writes of a `T`, and nobody else's,
+/// until it is given back or the pool is dropped, wherever the pool is moved. `give_back` may be
+/// called while a panic unwinds.
 pub unsafe trait Places<T> {
     /// Takes a place for one value.
     ///
@@ -50,7 +51,7 @@ struct GiveBack<'p, T, O: Places<T>> {
 impl<T, O: Places<T>> Drop for GiveBack<'_, T, O> {
     #[inline(always)]
     fn drop(&mut self) {
-        // SAFETY: whoever makes one of these gives up the place.
+        // SAFETY: `pool.take` returned the place, and whoever makes one of these gives it up.
         unsafe { self.pool.give_back(self.place) };
     }
 }
@@ -76,7 +77,8 @@ impl<'p, T, O: Places<T>> PoolBox<'p, T, O> {
     #[inline(always)]
     pub(super) fn insert(pool: &'p O, value: T) -> Self {
         match pool.take() {
-            Ok(place) => Self::fill(pool, place, value),
+            // SAFETY: the pool has just given the place out.
+            Ok(place) => unsafe { Self::fill(pool, place, value) },
             Err(AllocError) => exhausted(),
         }
     }
@@ -84,7 +86,8 @@ impl<'p, T, O: Places<T>> PoolBox<'p, T, O> {
     #[inline(always)]
     pub(super) fn try_insert(pool: &'p O, value: T) -> Result<Self, T> {
         match pool.take() {
-            Ok(place) => Ok(Self::fill(pool, place, value)),
+            // SAFETY: as in `insert`.
+            Ok(place) => Ok(unsafe { Self::fill(pool, place, value) }),
             Err(AllocError) => Err(value),
         }
     }
@@ -95,20 +98,26 @@ impl<'p, T, O: Places<T>> PoolBox<'p, T, O> {
         let free_place = GiveBack { pool, place };
         let value = make();
         mem::forget(free_place);
-        Self::fill(pool, place, value)
+        // SAFETY: as in `insert`, and the place was not given back.
+        unsafe { Self::fill(pool, place, value) }
     }
 
     /// # Safety
     ///
-    /// `value` comes from a box of this very pool, and no other box is made of it.
+    /// As for [`ObjectPool::from_raw`](crate::ObjectPool::from_raw), with this pool.
     #[inline(always)]
     pub(super) const unsafe fn from_raw_in(pool: &'p O, value: NonNull<T>) -> Self {
         Self { value, pool, owns: PhantomData }
     }
 
+    /// A box of a value that is moved to its place.
+    ///
+    /// # Safety
+    ///
+    /// `pool.take` returned the place, which nobody else has.
     #[inline(always)]
-    fn fill(pool: &'p O, place: NonNull<T>, value: T) -> Self {
-        // SAFETY: the place is the pool's, for a `T`, and nobody has it.
+    unsafe fn fill(pool: &'p O, place: NonNull<T>, value: T) -> Self {
+        // SAFETY: a place is aligned and valid for a `T` (`Places`), and this one is ours (caller).
         unsafe { place.write(value) };
         Self { value: place, pool, owns: PhantomData }
     }

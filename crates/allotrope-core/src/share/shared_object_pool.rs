@@ -102,12 +102,15 @@ impl<T, S: Source, P: Policy> SharedObjectPool<T, S, P> {
         PoolBox::insert_with(self, make)
     }
 
-    /// Makes a box of what [`PoolBox::into_raw`] made a pointer of, on any thread.
+    /// Makes a box of what [`PoolBox::into_raw`] made a pointer of, on any thread: it owns the
+    /// value again.
     ///
     /// # Safety
     ///
-    /// `value` comes from a box of this very pool, and no other box is made of it. On another
-    /// thread than the box's, `T` is `Send`.
+    /// [`PoolBox::into_raw`] returned `value` for a box of this very pool, which may have been
+    /// moved since. It was not made a box of since then, the value there was neither dropped nor
+    /// moved out, and nobody has a reference to it. On another thread than that of the box, `T` is
+    /// `Send`, and the call of `into_raw` happened before this one.
     #[inline]
     pub const unsafe fn from_raw(&self, value: NonNull<T>) -> PoolBox<'_, T, Self> {
         // SAFETY: as the caller promises.

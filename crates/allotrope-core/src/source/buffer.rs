@@ -7,6 +7,7 @@ use core::ptr::NonNull;
 
 use allotrope_sync::facade::atomic::{AtomicBool, Ordering};
 use allotrope_sync::facade::const_fn;
+use allotrope_sync::fatal::promised;
 
 use super::{Contents, Region, Source};
 use crate::AllocError;
@@ -73,7 +74,8 @@ impl<'a> Buffer<'a> {
         /// # Safety
         ///
         /// The bytes are valid for reads and writes, and accessed by nobody else, for all of
-        /// `'a`. They need not be initialized, and `size` is at most `isize::MAX`.
+        /// `'a`; nor do they lie in a block of an allocator that is an [`Owns`](crate::Owns). They need not be
+        /// initialized, and `size` is at most `isize::MAX`.
         pub unsafe fn from_raw_parts(start: NonNull<u8>, size: usize) -> Self {
             let bytes = Bytes(NonNull::slice_from_raw_parts(start, size), PhantomData);
             Self { bytes, lent: AtomicBool::new(false) }
@@ -107,7 +109,8 @@ unsafe impl Source for Buffer<'_> {
 
     #[inline]
     unsafe fn release(&self, region: Region) {
-        debug_assert_eq!(region.bytes(), self.bytes.0);
+        let is_ours = region.start() == self.bytes.0.cast() && region.size() == self.size();
+        promised!(is_ours, "a region that is not from here", region.start().addr().get());
         self.lent.store(false, Ordering::Release);
     }
 }

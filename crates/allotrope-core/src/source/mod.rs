@@ -18,6 +18,7 @@
 
 mod buffer;
 pub(crate) mod chunks;
+mod firm;
 #[cfg(all(
     feature = "os-pages",
     any(
@@ -29,10 +30,12 @@ pub(crate) mod chunks;
     )
 ))]
 mod pages;
+pub(crate) mod provenance;
 #[cfg(feature = "allocator-api2-02")]
 mod upstream;
 
 pub use buffer::Buffer;
+pub use firm::Firm;
 #[cfg(all(
     feature = "os-pages",
     any(
@@ -69,7 +72,8 @@ use crate::{AllocError, Policy, poison};
 ///
 /// # Safety
 ///
-/// Implementors uphold the *Guarantees* of every method. Their methods do not unwind, and do not
+/// Implementors uphold the *Guarantees* of every method. Their methods do not unwind (where one does,
+/// the allocator that it supplies ends the program, with a sentence on standard error), and do not
 /// call, directly or indirectly, the allocator that they supply, unless
 /// [`MAY_REENTER`](Self::MAY_REENTER) says that they might.
 pub unsafe trait Source {
@@ -96,9 +100,10 @@ pub unsafe trait Source {
     ///
     /// # Guarantees
     ///
-    /// The region is at least `least` bytes long, overlaps no other region that is lent, and
-    /// stays where it is, whether or not the source is moved, until it is released. Its committed
-    /// bytes are valid for reads and writes; nobody else accesses any of it.
+    /// The region is at least `least` bytes long, and `isize::MAX` at most; it overlaps no other
+    /// region that is lent, and stays where it is, whether or not the source is moved, until it is
+    /// released. Its committed bytes are valid for reads and writes; nobody else accesses any of
+    /// it. The pointer to it reaches all of it, through whatever threads it goes.
     ///
     /// # Errors
     ///
@@ -222,7 +227,8 @@ pub unsafe trait Source {
     ///
     /// The returned region takes the place of `region`. What was committed has kept its contents
     /// and is committed; the rest is committed only if all of `region` was. The new bytes read as
-    /// [`Region::contents`] of the returned region says, which need not be what it said before.
+    /// [`Region::contents`] of the returned region says, which need not be what it said before. Of
+    /// a region that is committed in part, a source may refuse to make more.
     ///
     /// # Errors
     ///
@@ -300,10 +306,14 @@ pub struct Region {
 // SAFETY: a region is the exclusive use of memory that belongs to no thread in particular.
 unsafe impl Send for Region {}
 
+// SAFETY: a shared region tells where it is and how long, and nothing of it changes.
+unsafe impl Sync for Region {}
+
 impl Region {
     /// A region of `bytes`, the first `committed` of them usable as it is, that read as
-    /// `contents` until they are written.
+    /// `contents` until they are written; all of them, if `committed` is more than there are.
     pub const fn new(bytes: NonNull<[u8]>, committed: usize, contents: Contents) -> Self {
+        let committed = if committed < bytes.len() { committed } else { bytes.len() };
         Self { bytes, committed, contents }
     }
 
@@ -330,5 +340,18 @@ impl Region {
     /// What its bytes read as until they are written.
     pub const fn contents(&self) -> Contents {
         self.contents
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_is_committed_of_a_region_than_it_has() {
+        let bytes = NonNull::slice_from_raw_parts(NonNull::<u8>::dangling(), 100);
+        for (committed, all) in [(0, 0), (99, 99), (100, 100), (101, 100), (usize::MAX, 100)] {
+            assert_eq!(Region::new(bytes, committed, Contents::Zero).committed(), all);
+        }
     }
 }

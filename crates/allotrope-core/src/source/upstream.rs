@@ -1,15 +1,14 @@
 //! A source of regions that another allocator gives out as blocks.
 
 use core::alloc::Layout;
-use core::mem;
 use core::ptr::NonNull;
 
 use allocator_api2::alloc::Allocator;
+use allotrope_sync::fatal::{self, no_unwinding};
 
 use super::{Contents, Movement, Region, Source};
-use crate::AllocError;
-use crate::hook::AbortOnUnwind;
 use crate::layout::granule::GRANULE_SIZE;
+use crate::{AllocError, Independent};
 
 /// Another allocator as a [`Source`]: its blocks are the regions.
 ///
@@ -22,9 +21,13 @@ use crate::layout::granule::GRANULE_SIZE;
 /// a block has grown into: what it holds moves to a new block, and where that cannot be had, the
 /// program aborts, because the old block is gone.
 ///
+/// An upstream that panics ends the program, at once and with a sentence, since a source must not
+/// unwind: the allocator that it supplies may be in the middle of its work, or of a lock.
+///
 /// An upstream must not allocate, directly or indirectly (by a hook of its own, for one), from the
-/// very allocator that it supplies. [`Local`](crate::Local) and
-/// [`ObjectPool`](crate::ObjectPool) abort the program where one does; a lock waits for ever.
+/// very allocator that it supplies. [`Local`](crate::Local), [`Locked`](crate::Locked) and
+/// [`ObjectPool`](crate::ObjectPool) abort the program where one does. Without the feature `std`, which
+/// tells threads apart, a lock waits for ever.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Upstream<A> {
     allocator: A,
@@ -43,10 +46,20 @@ impl<A> Upstream<A> {
 }
 
 impl<A: Allocator> Upstream<A> {
+    /// Gives a block back.
+    ///
+    /// # Safety
+    ///
+    /// It is one of `allocator`, which `layout` fits, and nobody uses it any more.
+    unsafe fn give_back(&self, start: NonNull<u8>, layout: Layout) {
+        // SAFETY: as the caller promises.
+        no_unwinding(|| unsafe { self.allocator.deallocate(start, layout) });
+    }
+
     fn checked(&self, block: NonNull<[u8]>, layout: Layout) -> Result<Region, AllocError> {
         if !is_whole(block, layout) {
             // SAFETY: the block was just allocated with this layout, and nobody has it.
-            unsafe { self.allocator.deallocate(block.cast(), layout) };
+            unsafe { self.give_back(block.cast(), layout) };
             return Err(AllocError);
         }
         Ok(Region::new(block, block.len(), Contents::Unknown))
@@ -59,15 +72,16 @@ impl<A: Allocator> Upstream<A> {
     /// `block` was allocated with `layout`, and nobody uses it.
     #[cold]
     unsafe fn replace(&self, block: NonNull<[u8]>, layout: Layout, kept: usize) -> Region {
-        let abort = AbortOnUnwind;
-        assert!(block.len() >= kept, "an upstream grew a block, and lost what it held");
-        let region = self.reserve(layout.size(), layout.size());
-        let region = region.expect("an upstream grew a block, and returned less than it should");
+        if block.len() < kept {
+            fatal::abort("an upstream grew a block, and lost what it held");
+        }
+        let Ok(region) = self.reserve(layout.size(), layout.size()) else {
+            fatal::abort("an upstream grew a block, and returned less than it should");
+        };
         // SAFETY: both have so many bytes; they are two blocks.
         unsafe { region.start().copy_from_nonoverlapping(block.cast(), kept) };
         // SAFETY: as the caller promises.
-        unsafe { self.allocator.deallocate(block.cast(), layout) };
-        mem::forget(abort);
+        unsafe { self.give_back(block.cast(), layout) };
         region
     }
 }
@@ -95,7 +109,7 @@ unsafe impl<A: Allocator> Source for Upstream<A> {
         let mut size = wanted.max(least);
         loop {
             let region = layout_of(size).and_then(|layout| {
-                let block = self.allocator.allocate(layout)?;
+                let block = no_unwinding(|| self.allocator.allocate(layout))?;
                 self.checked(block, layout)
             });
             if region.is_ok() || size == least {
@@ -106,10 +120,12 @@ unsafe impl<A: Allocator> Source for Upstream<A> {
     }
 
     unsafe fn release(&self, region: Region) {
-        // SAFETY: the region was a valid size when it was allocated, or grown.
-        let layout = unsafe { Layout::from_size_align_unchecked(region.size(), GRANULE_SIZE) };
+        let Ok(layout) = layout_of(region.size()) else {
+            // Longer than any layout says: a block that cannot be given back is lost.
+            return;
+        };
         // SAFETY: `region` is a block of `allocator` (caller) that this layout fits.
-        unsafe { self.allocator.deallocate(region.start(), layout) };
+        unsafe { self.give_back(region.start(), layout) };
     }
 
     unsafe fn grow_region(
@@ -125,7 +141,7 @@ unsafe impl<A: Allocator> Source for Upstream<A> {
             return Err(region);
         }
         // SAFETY: the region is a block of `allocator` that `old` fits, and `new` is no smaller.
-        match unsafe { self.allocator.grow(region.start(), old, new) } {
+        match no_unwinding(|| unsafe { self.allocator.grow(region.start(), old, new) }) {
             Ok(block) if is_whole(block, new) => {
                 Ok(Region::new(block, block.len(), Contents::Unknown))
             }
@@ -135,6 +151,9 @@ unsafe impl<A: Allocator> Source for Upstream<A> {
         }
     }
 }
+
+// SAFETY: regions are blocks of `allocator`.
+unsafe impl<A: Independent> Independent for Upstream<A> {}
 
 #[cfg(test)]
 mod tests {

@@ -29,9 +29,11 @@ use core::ptr::NonNull;
 use allotrope_sync::SideTable;
 use allotrope_sync::facade::atomic::{AtomicUsize, Ordering};
 use allotrope_sync::facade::const_fn;
+use allotrope_sync::fatal::promised;
 
-use super::Broken;
+use super::{Broken, carry_over};
 use crate::AllocError;
+use crate::source::provenance::{exposed, ours};
 use crate::source::{Contents, Movement, Region, Source, release_clean};
 
 /// The blocks that are too large for a strategy to cut.
@@ -59,6 +61,10 @@ struct Record {
 
 /// Large blocks are multiples of this size: of pages, on most machines.
 const UNIT: usize = 4096;
+
+/// Every large block is aligned to this, so that none starts at address 1: the side table knows no
+/// such address.
+const LEAST_ALIGN: usize = 2;
 
 /// From this size on a block that grows asks for large pages: then those that are only begun cost
 /// little, and what is saved are hundreds of faults for each.
@@ -91,12 +97,18 @@ impl Large {
     /// # Errors
     ///
     /// [`AllocError`] when the source lends no such region, or none for the table.
-    pub fn allocate<S: Source>(
+    ///
+    /// # Safety
+    ///
+    /// All methods of this value are called with the same `source`, which lends the memory of the
+    /// table, too.
+    pub unsafe fn allocate<S: Source>(
         &self,
         source: &S,
         layout: Layout,
     ) -> Result<NonNull<[u8]>, AllocError> {
-        self.place(source, layout).map(|(block, _)| block)
+        // SAFETY: as the caller promises.
+        unsafe { self.place(source, layout) }.map(|(block, _)| block)
     }
 
     /// Like [`allocate`](Self::allocate), and all bytes are zero.
@@ -104,12 +116,17 @@ impl Large {
     /// # Errors
     ///
     /// As for [`allocate`](Self::allocate).
-    pub fn allocate_zeroed<S: Source>(
+    ///
+    /// # Safety
+    ///
+    /// As for [`allocate`](Self::allocate).
+    pub unsafe fn allocate_zeroed<S: Source>(
         &self,
         source: &S,
         layout: Layout,
     ) -> Result<NonNull<[u8]>, AllocError> {
-        let (block, contents) = self.place(source, layout)?;
+        // SAFETY: as the caller promises.
+        let (block, contents) = unsafe { self.place(source, layout) }?;
         if contents != Contents::Zero {
             // SAFETY: the block is new, and valid for writes of its whole length.
             unsafe { block.cast::<u8>().write_bytes(0, block.len()) };
@@ -118,15 +135,20 @@ impl Large {
     }
 
     /// A new block, and what it reads as.
-    fn place<S: Source>(
+    ///
+    /// # Safety
+    ///
+    /// As for [`allocate`](Self::allocate).
+    unsafe fn place<S: Source>(
         &self,
         source: &S,
         layout: Layout,
     ) -> Result<(NonNull<[u8]>, Contents), AllocError> {
         let extent = Self::extent(layout).ok_or(AllocError)?;
-        let padding = if layout.align() <= S::REGION_ALIGN { 0 } else { layout.align() - 1 };
-        let region = source.reserve_block(extent + padding)?;
-        let offset = region.start().addr().get().wrapping_neg() & (layout.align() - 1);
+        let align = layout.align().max(LEAST_ALIGN);
+        let padding = if align <= S::REGION_ALIGN { 0 } else { align - 1 };
+        let region = exposed(source.reserve_block(extent + padding)?);
+        let offset = region.start().addr().get().wrapping_neg() & (align - 1);
         // SAFETY: the offset is at most the padding, so the block lies in the region, which is on
         // loan.
         let committed = unsafe { source.commit(&region, offset..offset + extent) };
@@ -138,7 +160,8 @@ impl Large {
         let held = region.committed().max(before + extent);
         let record = Record { region, extent, held, tail };
         let refused = match committed {
-            Ok(()) => self.remember(source, start, record).err(),
+            // SAFETY: as the caller promises.
+            Ok(()) => unsafe { self.remember(source, start, record) }.err(),
             Err(AllocError) => Some(record),
         };
         if let Some(record) = refused {
@@ -159,10 +182,15 @@ impl Large {
     /// and `source` is always the same.
     pub unsafe fn deallocate<S: Source>(&self, source: &S, start: NonNull<u8>, layout: Layout) {
         let Some((record, entry)) = self.records.take(start.addr().get()) else {
-            debug_assert!(false, "a block that is not from here, or is freed twice");
+            promised!(
+                false,
+                "a block that is not from here, or is freed twice",
+                start.addr().get()
+            );
             return;
         };
-        debug_assert_eq!(Self::extent(layout), Some(record.extent), "a layout that does not fit");
+        let fits = Self::extent(layout) == Some(record.extent);
+        promised!(fits, "a layout that does not fit", start.addr().get());
         entry.vacate();
         self.bytes_used.fetch_sub(record.extent, Ordering::Relaxed);
         self.bytes_held.fetch_sub(record.held, Ordering::Relaxed);
@@ -193,7 +221,7 @@ impl Large {
         let extent = Self::extent(new).ok_or(AllocError)?;
         if start.addr().get().is_multiple_of(new.align()) {
             let Some((record, entry)) = self.records.take(start.addr().get()) else {
-                debug_assert!(false, "a block that is not from here");
+                promised!(false, "a block that is not from here", start.addr().get());
                 return Err(AllocError);
             };
             let (before, held) = (record.extent, record.held);
@@ -225,12 +253,14 @@ impl Large {
         Ok((block, if contents == Contents::Zero { old.size() } else { extent }))
     }
 
-    /// Makes a block that `old` fits into one for `new`, in place where the source takes the rest
-    /// back.
+    /// Makes a block that `old` fits into one for `new`: in place where the source takes the rest
+    /// back; else in a smaller region, or, if there is none, in place with the rest unused until
+    /// the block is freed or grows again.
     ///
     /// # Errors
     ///
-    /// As for [`Strategy::shrink`](super::Strategy::shrink).
+    /// [`AllocError`] when `new` asks for a stricter alignment than the block happens to have, and
+    /// there is no region for it; nothing has changed then.
     ///
     /// # Safety
     ///
@@ -246,7 +276,7 @@ impl Large {
         let (Some(before), Some(extent)) = (Self::extent(old), Self::extent(new)) else {
             return Err(AllocError);
         };
-        let in_place = NonNull::slice_from_raw_parts(start, extent);
+        let in_place = NonNull::slice_from_raw_parts(ours(start), extent);
         if !start.addr().get().is_multiple_of(new.align()) {
             // SAFETY: as the caller promises; the new block is the smaller one.
             return unsafe { self.relocate(source, start, old, new, new.size()) }
@@ -256,17 +286,10 @@ impl Large {
             return Ok(in_place);
         }
         let Some((mut record, entry)) = self.records.take(start.addr().get()) else {
-            debug_assert!(false, "a block that is not from here");
+            promised!(false, "a block that is not from here", start.addr().get());
             return Err(AllocError);
         };
         let offset = start.addr().get() - record.region.start().addr().get();
-        if record.region.contents() != Contents::Zero {
-            // Memory that was not zero when it was new is hardly a source's to take back.
-            entry.put_back(start.addr().get(), record);
-            // SAFETY: as above.
-            return unsafe { self.relocate(source, start, old, new, new.size()) }
-                .map(|(block, _)| block);
-        }
         let rest = offset + extent..offset + before;
         // SAFETY: the region is on loan, and nobody needs the rest of the block (caller).
         let contents = unsafe { source.decommit(&record.region, rest) };
@@ -280,6 +303,7 @@ impl Large {
         self.bytes_used.fetch_sub(before - extent, Ordering::Relaxed);
         self.bytes_held.fetch_sub(given_back, Ordering::Relaxed);
         if given_back == 0
+            // A smaller region, which lets the source have this one back.
             // SAFETY: as above; the old block has shrunk to the new one's extent.
             && let Ok((block, _)) = unsafe { self.relocate(source, start, new, new, new.size()) }
         {
@@ -307,16 +331,21 @@ impl Large {
         new: Layout,
         kept: usize,
     ) -> Result<(NonNull<[u8]>, Contents), AllocError> {
-        let (block, contents) = self.place(source, new)?;
+        // SAFETY: as the caller promises.
+        let (block, contents) = unsafe { self.place(source, new) }?;
         // SAFETY: both blocks are in use, so they do not overlap, and have `kept` bytes (caller).
-        unsafe { block.cast::<u8>().copy_from_nonoverlapping(start, kept) };
+        unsafe { carry_over(start, block, kept) };
         // SAFETY: as the caller promises.
         unsafe { self.deallocate(source, start, old) };
         Ok((block, contents))
     }
 
     /// Puts a record into the table, with more memory for the table if there is no room.
-    fn remember<S: Source>(
+    ///
+    /// # Safety
+    ///
+    /// As for [`allocate`](Self::allocate).
+    unsafe fn remember<S: Source>(
         &self,
         source: &S,
         start: NonNull<u8>,
@@ -328,15 +357,20 @@ impl Large {
                 Ok(()) => return Ok(()),
                 Err(record) => record,
             };
-            if self.add_level(source).is_err() {
+            // SAFETY: as the caller promises.
+            if unsafe { self.add_level(source) }.is_err() {
                 return Err(record);
             }
         }
     }
 
     /// Gets more memory for the table.
+    ///
+    /// # Safety
+    ///
+    /// As for [`allocate`](Self::allocate).
     #[cold]
-    fn add_level<S: Source>(&self, source: &S) -> Result<(), AllocError> {
+    unsafe fn add_level<S: Source>(&self, source: &S) -> Result<(), AllocError> {
         const LEAST: usize = SideTable::<Record>::least_level_size();
         let size = self.records.next_level_size();
         let region = source.reserve(LEAST, size)?;
@@ -350,9 +384,14 @@ impl Large {
         let memory = NonNull::slice_from_raw_parts(region.start(), size);
         let held = region.committed().max(size);
         let origin = Record { region, extent: 0, held, tail: Contents::Unknown };
-        // SAFETY: the memory is the table's alone until `trim` takes the level away.
+        // SAFETY: the memory is the table's alone until `trim` takes the level away, and gives it back
+        // to the same source (caller).
         let added = unsafe { self.records.add_level(memory, origin) };
-        debug_assert!(added.is_ok(), "a region that is shorter than was asked for");
+        promised!(
+            added.is_ok(),
+            "a region that is shorter than was asked for",
+            memory.addr().get()
+        );
         self.bytes_held.fetch_add(held, Ordering::Relaxed);
         added.map_err(|_| AllocError)
     }
@@ -479,11 +518,11 @@ impl Record {
             return Err(self);
         }
         if is_too_short {
-            let keeps_alignment = align <= S::REGION_ALIGN;
+            let keeps_alignment = align.max(LEAST_ALIGN) <= S::REGION_ALIGN;
             let movement = if keeps_alignment { Movement::Allowed } else { Movement::Never };
             // SAFETY: as above, and the block's old place is given up (caller).
             self.region = match unsafe { source.grow_region(self.region, end, movement) } {
-                Ok(region) => region,
+                Ok(region) => exposed(region),
                 Err(region) => {
                     let mut unchanged = Self { region, ..self };
                     // SAFETY: as above; all of the region is committed.
@@ -616,7 +655,8 @@ mod tests {
             fail(random(&mut state).is_multiple_of(4).then(|| random(&mut state) % 3));
             let (key, layout) = (random(&mut state) % 24, random_layout(&mut state));
             let mark = 1 + (step % 255) as u8;
-            // SAFETY: blocks are in use while they are in the shadow, with the layouts there.
+            // SAFETY: blocks are in use while they are in the shadow, with the layouts there; it is
+            // always this source.
             let block = unsafe {
                 match (shadow.remove(&key), random(&mut state) % 3) {
                     (None, 0) => large.allocate_zeroed(source, layout).inspect(|&block| {
@@ -689,7 +729,9 @@ mod tests {
     fn shrinking_in_place_gives_the_rest_back() {
         let (source, mut large) = (OsPages::new(), Large::new());
         let layout = |size| Layout::from_size_align(size, 64).unwrap();
-        let start = large.allocate(&source, layout(1 << 20)).unwrap().cast::<u8>();
+        // SAFETY: it is always this source.
+        let block = unsafe { large.allocate(&source, layout(1 << 20)) };
+        let start = block.unwrap().cast::<u8>();
         let held = large.bytes_held();
         // SAFETY: the block is in use with these layouts, and all of it is written.
         unsafe {
@@ -712,7 +754,9 @@ mod tests {
         let layout = |size| Layout::from_size_align(size, 1 << 26).unwrap();
         // First the largest, so that the region has room for all of them.
         let sizes = [3 << 20, 4096, 1 << 20, 8192, 1 << 21, 1 << 21, 5000, 3 << 20];
-        let start = large.allocate(&source, layout(sizes[0])).unwrap().cast::<u8>();
+        // SAFETY: it is always this source.
+        let block = unsafe { large.allocate(&source, layout(sizes[0])) };
+        let start = block.unwrap().cast::<u8>();
         let table = large.bytes_held() - sizes[0];
         assert!(table < 1 << 16, "{table}");
         for (old, new) in sizes.into_iter().zip(sizes.into_iter().skip(1)) {
@@ -740,7 +784,8 @@ mod tests {
         let (source, mut large) = (Upstream::new(Global), Large::new());
         let layout = Layout::from_size_align(4096, 8).unwrap();
         let blocks: Vec<_> =
-            (0..1000).map(|_| large.allocate(&source, layout).unwrap().cast::<u8>()).collect();
+            // SAFETY: it is always this source.
+            (0..1000).map(|_| unsafe { large.allocate(&source, layout) }.unwrap().cast::<u8>()).collect();
         assert!(large.bytes_held() < 1000 * 4096 * 5 / 4);
         for block in blocks {
             // SAFETY: allocated above.
@@ -757,7 +802,8 @@ mod tests {
         let (source, large) = (Buffer::new(&mut bytes), Large::new());
         let layout = Layout::new::<[u8; 9000]>();
         for _ in 0..2 {
-            assert_eq!(large.allocate(&source, layout), Err(AllocError));
+            // SAFETY: it is always this source.
+            assert_eq!(unsafe { large.allocate(&source, layout) }, Err(AllocError));
         }
         assert_eq!(large.bytes_held(), 0);
         let region = source.reserve(1, 1).unwrap();

@@ -23,6 +23,8 @@ use core::alloc::Layout;
 use core::fmt;
 use core::ptr::{self, NonNull};
 
+use allotrope_sync::fatal::promised;
+
 use crate::AllocError;
 use crate::hook::{Delivery, Hook};
 
@@ -140,8 +142,7 @@ pub unsafe trait Strategy {
         Ok(block)
     }
 
-    /// Makes a block that `old` fits into one for `new`, in place where the rest is really given
-    /// back.
+    /// Shrinks a block from `old` to `new`, in place where the rest is really given back.
     ///
     /// # Guarantees
     ///
@@ -150,7 +151,27 @@ pub unsafe trait Strategy {
     ///
     /// # Errors
     ///
-    /// [`AllocError`] when it cannot be done; the block and the strategy are unchanged then.
+    /// [`AllocError`] when the block has to move and there is no block for `new`; the block and
+    /// the strategy are unchanged then. A stricter alignment moves a block, unless it happens to
+    /// be aligned. Where the alignment stays the same or is relaxed, a shrink needs no memory, and
+    /// so never fails, in these cases:
+    ///
+    /// | allocator | never fails |
+    /// |---|---|
+    /// | any | if the new size is 0 |
+    /// | [`BestFit`](crate::BestFit), [`FixedSize`](crate::FixedSize) | always |
+    /// | [`Segregated`](crate::Segregated), [`Pool`](crate::Pool) | if both layouts have the same size class, or both are above the largest |
+    /// | `LocalHeap`, `HeapRc` | if both layouts have the same size class, both are medium, or both are large |
+    /// | `Arena`, `SharedArena` and their scopes | always |
+    /// | [`Local`](crate::Local), [`Locked`](crate::Locked), [`Limit`](crate::Limit), [`AlignTo`](crate::AlignTo) | as what is inside |
+    /// | [`Affix`](crate::Affix) | as what is inside, if the alignment stays the same, or neither is stricter than the prefix's |
+    /// | [`BySize`](crate::BySize) | as the part that has the block, if both sizes are on the same side of the limit |
+    /// | [`Fallback`](crate::Fallback) | as the part that has the block; what fails there moves to the other part if that has room |
+    ///
+    /// A size class depends on the size rounded up to the alignment, so that a relaxed alignment
+    /// may change it. A block above the largest class that its source takes no part of, such as
+    /// one of an [`Upstream`](crate::Upstream), moves to a smaller region; if there is none, it
+    /// stays, and the rest is unused until the block is freed or grows.
     ///
     /// # Safety
     ///
@@ -187,13 +208,14 @@ pub unsafe trait Strategy {
     ) -> Result<NonNull<[u8]>, AllocError> {
         let block = self.allocate(new)?;
         // SAFETY: both blocks are in use, so they do not overlap, and have `kept` bytes (caller).
-        unsafe { block.cast::<u8>().copy_from_nonoverlapping(start, kept) };
+        unsafe { carry_over(start, block, kept) };
         // SAFETY: as the caller promises.
         unsafe { self.deallocate(start, old) };
         Ok(block)
     }
 
-    /// Takes every block back at once; what is held of the source's memory is kept for reuse.
+    /// Takes every block back at once: none is valid afterwards. What is held of the source's
+    /// memory is kept for reuse.
     fn reset(&mut self);
 
     /// Gives memory that no block needs back to the source, as far as the source takes it: whole
@@ -228,6 +250,20 @@ pub unsafe trait Strategy {
     /// strategy.
     #[doc(hidden)]
     fn take_events(&mut self) -> Delivery<Self::Hook>;
+}
+
+/// Copies the first `kept` bytes of the block at `start` to `block`, its successor.
+///
+/// # Safety
+///
+/// Both blocks are in use, and not shorter.
+#[inline(always)]
+pub unsafe fn carry_over(start: NonNull<u8>, block: NonNull<[u8]>, kept: usize) {
+    let place = block.cast::<u8>();
+    let is_elsewhere = place.addr().get().abs_diff(start.addr().get()) >= kept;
+    promised!(is_elsewhere, "a block is resized after it was freed", start.addr().get());
+    // SAFETY: both have so many bytes (caller); two blocks that are in use do not overlap.
+    unsafe { place.copy_from_nonoverlapping(start, kept) };
 }
 
 /// An invariant that does not hold.

@@ -4,7 +4,7 @@ use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use crate::AllocError;
-use crate::strategy::Broken;
+use crate::strategy::{Broken, carry_over};
 
 /// A way of cutting memory into blocks that any number of threads may use at once.
 ///
@@ -112,6 +112,7 @@ pub unsafe trait SharedStrategy {
     /// # Errors
     ///
     /// [`AllocError`] when it cannot be done; the block and the strategy are unchanged then.
+    /// [`Strategy::shrink`](crate::Strategy::shrink) says when that may be.
     ///
     /// # Safety
     ///
@@ -146,13 +147,14 @@ pub unsafe trait SharedStrategy {
     ) -> Result<NonNull<[u8]>, AllocError> {
         let block = self.allocate(new)?;
         // SAFETY: both blocks are in use, so they do not overlap, and have `kept` bytes (caller).
-        unsafe { block.cast::<u8>().copy_from_nonoverlapping(start, kept) };
+        unsafe { carry_over(start, block, kept) };
         // SAFETY: as the caller promises.
         unsafe { self.deallocate(start, old) };
         Ok(block)
     }
 
-    /// Takes every block back at once; what is held of the source's memory is kept for reuse.
+    /// Takes every block back at once: none is valid afterwards. What is held of the source's
+    /// memory is kept for reuse.
     fn reset(&mut self);
 
     /// Gives memory that no block needs back to the source, as far as the source takes it.

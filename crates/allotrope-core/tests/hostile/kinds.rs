@@ -3,7 +3,7 @@
 use std::alloc::Layout;
 use std::ptr::NonNull;
 
-use allocator_api2::alloc::Allocator;
+use allocator_api2::alloc::{AllocError, Allocator};
 use allotrope_core::{
     Affix, AlignTo, BestFit, BySize, FixedSize, Limit, Local, Locked, Policy, Pool, Segregated,
     Source, Strategy,
@@ -170,20 +170,31 @@ impl Block {
     /// all is.
     #[track_caller]
     pub fn resize(self, memory: &dyn Kind, new: Layout) -> Result<Self, Self> {
-        let old = self.layout;
-        // SAFETY: the block is in use with layout `old`, and the record ends here if it moves.
-        let result = unsafe {
-            if new.size() >= old.size() {
-                memory.grow(self.start, old, new)
-            } else {
-                memory.shrink(self.start, old, new)
-            }
-        };
+        if new.size() < self.layout.size() {
+            return self.shrink(memory, self.layout.size(), new);
+        }
+        // SAFETY: the block is in use with this layout, and the record ends here if it moves.
+        let result = unsafe { memory.grow(self.start, self.layout, new) };
+        self.resized(result, new)
+    }
+
+    /// Shrinks the block to `new`, by any size that fits it now.
+    #[track_caller]
+    pub fn shrink(self, memory: &dyn Kind, size: usize, new: Layout) -> Result<Self, Self> {
+        let old = layout(size, self.layout.align());
+        // SAFETY: the block is in use, the size fits it (caller), and the record ends here if it
+        // moves.
+        let result = unsafe { memory.shrink(self.start, old, new) };
+        self.resized(result, new)
+    }
+
+    #[track_caller]
+    fn resized(self, result: Result<NonNull<[u8]>, AllocError>, new: Layout) -> Result<Self, Self> {
         let Ok(block) = result else {
             self.check(self.len);
             return Err(self);
         };
-        Self { start: block.cast(), ..self }.check(old.size().min(new.size()));
+        Self { start: block.cast(), ..self }.check(self.layout.size().min(new.size()));
         Ok(Self::entered(block, new, self.seed.wrapping_add(1)))
     }
 

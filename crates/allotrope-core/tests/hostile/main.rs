@@ -16,4 +16,5 @@ mod limits;
 mod memory_ends;
 mod owners;
 mod resize;
+mod shrinks;
 mod tiny;

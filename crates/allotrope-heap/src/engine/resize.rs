@@ -3,7 +3,7 @@
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use allotrope_core::parts::SizeClass;
+use allotrope_core::parts::{SizeClass, carry_over, ours};
 use allotrope_core::{AllocError, EventKind, Hook, Policy, Source};
 
 use super::Engine;
@@ -29,7 +29,7 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
             return unsafe { self.grow_to_other(start, old, new) };
         };
         if before == after {
-            let block = NonNull::slice_from_raw_parts(start, after.block_size());
+            let block = NonNull::slice_from_raw_parts(ours(start), after.block_size());
             self.note_resize((Way::Small(before), Way::Small(after)), start, old, block, new);
             return Ok(block);
         }
@@ -37,7 +37,7 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
         // SAFETY: both blocks are in use, so they do not overlap, and have as many bytes; the old one
         // is of its class, and the caller gives it up.
         unsafe {
-            block.cast::<u8>().copy_from_nonoverlapping(start, old.size());
+            carry_over(start, block, old.size());
             self.deallocate_small(before, start, old);
         }
         Ok(block)
@@ -74,7 +74,7 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
         if let (Way::Small(before), Way::Small(after)) = ways
             && before == after
         {
-            let block = NonNull::slice_from_raw_parts(start, after.block_size());
+            let block = NonNull::slice_from_raw_parts(ours(start), after.block_size());
             self.note_resize(ways, start, old, block, new);
             return Ok((block, block.len()));
         }
@@ -122,7 +122,7 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
                     && self.store.place_of(start).is_some()
                     && (before == after || self.store.resize_block(start, before, after)) =>
                 {
-                    let block = NonNull::slice_from_raw_parts(start, after);
+                    let block = NonNull::slice_from_raw_parts(ours(start), after);
                     self.note_resize(ways, start, old, block, new);
                     return Ok((block, after));
                 }
@@ -165,7 +165,7 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
         unsafe {
             let block = match ways {
                 (Way::Small(before), Way::Small(after)) if before == after => {
-                    NonNull::slice_from_raw_parts(start, after.block_size())
+                    NonNull::slice_from_raw_parts(ours(start), after.block_size())
                 }
                 (Way::Large(before), Way::Large(_))
                     if is_aligned && self.store.place_of(start).is_none() =>
@@ -181,7 +181,7 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
                     && self.store.place_of(start).is_some()
                     && (before == after || self.store.resize_block(start, before, after)) =>
                 {
-                    NonNull::slice_from_raw_parts(start, after)
+                    NonNull::slice_from_raw_parts(ours(start), after)
                 }
                 _ => return self.relocate_by(ways, start, old, new, new.size()),
             };
@@ -206,7 +206,7 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
     ) -> Result<NonNull<[u8]>, AllocError> {
         let block = self.allocate_by(ways.1, new)?;
         // SAFETY: both blocks are in use, so they do not overlap, and have `kept` bytes (caller).
-        unsafe { block.cast::<u8>().copy_from_nonoverlapping(start, kept) };
+        unsafe { carry_over(start, block, kept) };
         // SAFETY: as the caller promises.
         unsafe { self.deallocate_by(ways.0, start, old) };
         Ok(block)

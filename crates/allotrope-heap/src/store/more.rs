@@ -8,7 +8,7 @@
 
 use core::ptr::NonNull;
 
-use allotrope_core::parts::{SizeClass, release_clean, reserve_ahead};
+use allotrope_core::parts::{SizeClass, exposed, release_clean, reserve_ahead};
 use allotrope_core::{AllocError, EventKind, Hook, Policy, Region, Source};
 
 use super::{SLAB_PAGES, Store};
@@ -60,17 +60,21 @@ impl<S: Source, P: Policy, H: Hook> Store<S, P, H> {
         if room < least {
             return Err(AllocError);
         }
-        for pages in self.regions() {
+        let mut next = self.pages;
+        while let Some(pages) = next {
             // SAFETY: heads in the list are ours and initialized, and nobody else borrows them.
             let (addable, growth) = unsafe {
                 let pages = pages.as_ref();
+                next = pages.next;
                 (pages.addable(), pages.rounded(growth).min(pages.addable()).min(room))
             };
-            if addable >= least && (self.extend(pages, growth) || self.extend(pages, least)) {
+            // SAFETY: as above.
+            let mut extend = |by| unsafe { self.extend(pages, by) };
+            if addable >= least && (extend(growth) || extend(least)) {
                 return Ok(());
             }
             // What is free at the end may be enough with a few pages more.
-            if addable > 0 && addable < least && self.extend(pages, addable) {
+            if addable > 0 && addable < least && extend(addable) {
                 return Ok(());
             }
         }
@@ -78,11 +82,16 @@ impl<S: Source, P: Policy, H: Hook> Store<S, P, H> {
     }
 
     /// Adds pages to a region of ours.
-    fn extend(&mut self, mut pages: NonNull<Pages>, by: u32) -> bool {
-        // SAFETY: heads are ours and initialized, and nobody else borrows them.
+    ///
+    /// # Safety
+    ///
+    /// The head is one that [`Pages::open`] made of a region of this source's; nobody borrows it.
+    unsafe fn extend(&mut self, mut pages: NonNull<Pages>, by: u32) -> bool {
+        // SAFETY: as the caller promises.
         let pages = unsafe { pages.as_mut() };
         let (start, bytes) = pages.span();
-        let is_extended = pages.extend(&self.source, by);
+        // SAFETY: as above.
+        let is_extended = unsafe { pages.extend(&self.source, by) };
         if is_extended {
             // SAFETY: the pages that there were end where the new ones begin.
             let start = unsafe { start.add(bytes) };
@@ -96,32 +105,41 @@ impl<S: Source, P: Policy, H: Hook> Store<S, P, H> {
     #[inline(always)]
     pub(super) fn begin(&mut self, class: Option<SizeClass>) -> Option<NonNull<Slab>> {
         let region = match self.source.take_kept(POCKET_SIZE) {
-            Some(region) => region,
-            None => self.source.reserve(1, POCKET_SIZE).ok()?,
+            Some(region) => exposed(region),
+            None => exposed(self.source.reserve(1, POCKET_SIZE).ok()?),
         };
         if !self.has_room_for(region.size()) {
-            self.refuse(region);
+            // SAFETY: the region was lent just above.
+            unsafe { self.refuse(region) };
             return None;
         }
         if !Pocket::is_usual(&region) {
-            self.is_open = self.open(region).is_ok();
+            // SAFETY: as above.
+            self.is_open = unsafe { self.open(region) }.is_ok();
             return None;
         }
         self.note(EventKind::Refill, region.start(), region.size());
         self.is_open = true;
-        let (pocket, slab) = Pocket::usual(region, class);
+        // SAFETY: the region was lent just above, and is usual: it is committed.
+        let (pocket, slab) = unsafe { Pocket::usual(region, class) };
         self.pocket = Some(pocket);
         slab
     }
 
     /// Begins with a region that is not the usual one.
+    ///
+    /// # Safety
+    ///
+    /// The region is on loan from our source, and nobody uses it.
     #[cold]
     #[inline(never)]
-    fn open(&mut self, region: Region) -> Result<(), AllocError> {
+    unsafe fn open(&mut self, region: Region) -> Result<(), AllocError> {
         let region = if region.size() >= LEAST_PAGES_REGION {
-            match Pages::open(&self.source, region) {
+            // SAFETY: as the caller promises.
+            match unsafe { Pages::open(&self.source, region) } {
                 Ok(pages) => {
-                    self.link(pages);
+                    // SAFETY: made just above.
+                    unsafe { self.link(pages) };
                     return Ok(());
                 }
                 Err(region) => region,
@@ -129,13 +147,18 @@ impl<S: Source, P: Policy, H: Hook> Store<S, P, H> {
         } else {
             region
         };
-        if !commit_all(&self.source, &region) {
-            return Err(self.refuse(region));
+        // SAFETY: as the caller promises.
+        unsafe {
+            if !commit_all(&self.source, &region) {
+                return Err(self.refuse(region));
+            }
         }
         let (start, bytes) = (region.start(), region.size());
-        match Pocket::new(region) {
+        // SAFETY: as the caller promises; it was just committed.
+        match unsafe { Pocket::new(region) } {
             Ok(pocket) => self.pocket = Some(pocket),
-            Err(region) => return Err(self.refuse(region)),
+            // SAFETY: as above.
+            Err(region) => return Err(unsafe { self.refuse(region) }),
         }
         self.note(EventKind::Refill, start, bytes);
         Ok(())
@@ -153,31 +176,45 @@ impl<S: Source, P: Policy, H: Hook> Store<S, P, H> {
         } else {
             wanted
         };
-        let region = self.source.reserve(roomy, wanted.max(roomy))?;
-        let head = match Pages::open(&self.source, region) {
+        let region = exposed(self.source.reserve(roomy, wanted.max(roomy))?);
+        // SAFETY: the region was lent just above.
+        let head = match unsafe { Pages::open(&self.source, region) } {
             Ok(head) => head,
-            Err(region) => return Err(self.refuse(region)),
+            // SAFETY: as above.
+            Err(region) => return Err(unsafe { self.refuse(region) }),
         };
-        // SAFETY: heads are initialized, and this one is nobody else's.
+        // SAFETY: `open` has just made it, and it is nobody else's.
         let most = unsafe { head.as_ref() }.addable();
         let at_once = if S::RESERVES_AHEAD { growth.min(most) } else { most.min(room) };
-        if !self.extend(head, at_once) && !self.extend(head, least.min(most)) {
-            // SAFETY: as above, and it is not used any more.
-            let region = unsafe { Pages::into_region(head) };
-            return Err(self.refuse(region));
+        // SAFETY: as above; where it is given up, it is in no list and not used any more.
+        unsafe {
+            if !self.extend(head, at_once) && !self.extend(head, least.min(most)) {
+                let region = Pages::into_region(head);
+                return Err(self.refuse(region));
+            }
+            self.link(head);
         }
-        self.link(head);
         Ok(())
     }
 
-    fn refuse(&self, region: Region) -> AllocError {
-        // SAFETY: the region is on loan, and nobody uses it.
+    /// Gives a region back that is of no use.
+    ///
+    /// # Safety
+    ///
+    /// The region is on loan from our source, and nobody uses it.
+    unsafe fn refuse(&self, region: Region) -> AllocError {
+        // SAFETY: as the caller promises.
         unsafe { release_clean(&self.source, region) };
         AllocError
     }
 
-    pub(super) fn link(&mut self, mut pages: NonNull<Pages>) {
-        // SAFETY: heads are ours and initialized.
+    /// Puts a region in front of the list.
+    ///
+    /// # Safety
+    ///
+    /// The head is one that [`Pages::open`] made of a region of this source's, and in no list.
+    pub(super) unsafe fn link(&mut self, mut pages: NonNull<Pages>) {
+        // SAFETY: as the caller promises.
         unsafe { pages.as_mut() }.next = self.pages;
         self.pages = Some(pages);
     }

@@ -5,26 +5,33 @@
 //!                            └──── prefix ─────┘
 //! ```
 //!
+//! The pointer that a user hands in may reach the block alone: `Box::leak` makes a `&mut` of it. So what
+//! lies before the block is accessed by a pointer of its address that is derived from the chunk's,
+//! which is exposed.
+//!
 //! # Invariants
 //!
 //! 1. A block that is in use is counted by the state that stands before it.
-//! 2. The prefix is as long as its block is aligned, and at least a word: a pure function of the
-//!    alignment.
+//! 2. The prefix is as long as its block is aligned, and at least [`STEP`]: a pure function of the
+//!    alignment. A block that was shrunk to a lower one has bytes before its prefix that nobody uses.
 
 use core::alloc::Layout;
 use core::fmt;
 use core::marker::PhantomData;
+use core::num::NonZero;
 use core::ptr::NonNull;
 
-use allotrope_core::AllocError;
+use allotrope_core::{AllocError, Independent};
 
 use super::state::{self, Block, State};
 use crate::blocks::{block, clear};
+use crate::frontier::STEP;
 
 /// The current thread's innermost [scope](super::scope), as an allocator: of no size, so that a
 /// `Vec<T, Here>` is as large as any `Vec`.
 ///
-/// Outside of a scope, allocation fails; blocks of a scope that has ended can still be used, freed and shrunk.
+/// The innermost scope is the newest of this thread that has not ended, also where coroutines
+/// [interleave](super#scopes-that-interleave) them. Outside of a scope, allocation fails; blocks of a scope that has ended can still be used, freed and shrunk.
 ///
 /// ```
 /// use allocator_api2::alloc::Allocator;
@@ -62,7 +69,8 @@ type Owner = NonNull<State>;
 /// How far a block lies behind the start of what the arena hands out.
 #[inline(always)]
 const fn prefix(align: usize) -> usize {
-    if align < size_of::<Owner>() { size_of::<Owner>() } else { align }
+    const { assert!(size_of::<Owner>() <= STEP && align_of::<Owner>() <= STEP) };
+    if align < STEP { STEP } else { align }
 }
 
 /// The layout of what the arena hands out for a block.
@@ -73,10 +81,28 @@ fn whole(layout: Layout) -> Result<Layout, AllocError> {
     Layout::from_size_align(size, prefix).map_err(|_| AllocError)
 }
 
-/// A block in the scope of `owner`, which is open.
+/// `start` less `bytes`, by a pointer that reaches all of the chunk in which that lies.
+///
+/// # Safety
+///
+/// `start` is the start of a block of [`Here`](struct@Here) that is in use, and not empty; the
+/// prefix is as long as `bytes`, or longer.
 #[inline(always)]
-fn allocate_from(owner: Owner, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
-    // SAFETY: the scope is open, so that its state is there.
+unsafe fn before(start: NonNull<u8>, bytes: usize) -> NonNull<u8> {
+    // SAFETY: the prefix lies in the chunk, and no chunk at the start of the address space.
+    let address = unsafe { NonZero::new_unchecked(start.addr().get() - bytes) };
+    // The chunk's region is exposed, see `chunk.rs`.
+    NonNull::with_exposed_provenance(address)
+}
+
+/// A block in the scope of `owner`.
+///
+/// # Safety
+///
+/// The scope is open.
+#[inline(always)]
+unsafe fn allocate_from(owner: Owner, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
+    // SAFETY: the scope is open (caller), so that its state is there.
     let arena = unsafe { &owner.as_ref().arena };
     let start = arena.allocate(whole(layout)?)?.cast::<u8>();
     // SAFETY: the prefix is within the new block, which is aligned as that is long.
@@ -85,7 +111,8 @@ fn allocate_from(owner: Owner, layout: Layout) -> Result<NonNull<[u8]>, AllocErr
         start.cast::<Owner>().sub(1).write(owner);
         start
     };
-    Block::new(owner).keep();
+    // SAFETY: the scope is open (caller).
+    unsafe { Block::new(owner) }.keep();
     Ok(block(start, layout))
 }
 
@@ -96,8 +123,8 @@ fn allocate_from(owner: Owner, layout: Layout) -> Result<NonNull<[u8]>, AllocErr
 /// `start` is the start of a block of [`Here`](struct@Here) that is in use, and not empty.
 #[inline(always)]
 unsafe fn owner_of(start: NonNull<u8>) -> Owner {
-    // SAFETY: `allocate_from` wrote it.
-    unsafe { start.cast::<Owner>().sub(1).read() }
+    // SAFETY: `allocate_from` wrote it into the prefix, where it stays as long as the block.
+    unsafe { before(start, size_of::<Owner>()).cast::<Owner>().read() }
 }
 
 impl Here {
@@ -112,7 +139,9 @@ impl Here {
         if layout.size() == 0 {
             return Ok(block(layout.dangling_ptr(), layout));
         }
-        allocate_from(state::current().ok_or(AllocError)?, layout)
+        let newest = state::current().ok_or(AllocError)?;
+        // SAFETY: states in the chain are of open scopes.
+        unsafe { allocate_from(newest, layout) }
     }
 
     /// Like [`allocate`](Self::allocate), and all bytes of the block are zero.
@@ -122,7 +151,8 @@ impl Here {
     /// As for [`allocate`](Self::allocate).
     #[inline]
     pub fn allocate_zeroed(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
-        self.allocate(layout).inspect(|block| clear(*block, 0))
+        // SAFETY: the block is new.
+        self.allocate(layout).inspect(|block| unsafe { clear(*block, 0) })
     }
 
     /// Frees a block: for use again if it is the last one of its scope, and with its scope's memory if it is
@@ -142,8 +172,12 @@ impl Here {
         // SAFETY: invariant 1.
         let _last = unsafe { Block::take(owner) };
         if let Ok(whole) = whole(layout) {
-            // SAFETY: the state is there until the block goes, which is freed with its prefix, once (caller).
-            unsafe { owner.as_ref().arena.deallocate(start.sub(prefix(layout.align())), whole) };
+            // SAFETY: the state is there until the block goes. That is freed once (caller), with its
+            // prefix, which ends what the arena handed out.
+            unsafe {
+                let start = before(start, prefix(layout.align()));
+                owner.as_ref().arena.space().deallocate(start, whole);
+            }
         }
     }
 
@@ -177,7 +211,7 @@ impl Here {
         let (old, larger) = (whole(old)?, whole(new)?);
         // SAFETY: the block is the arena's, with its prefix, which is copied with it.
         unsafe {
-            let grown = state.arena.grow(start.sub(prefix), old, larger)?;
+            let grown = state.arena.space().grow(before(start, prefix), old, larger)?;
             Ok(block(grown.cast::<u8>().add(prefix), new))
         }
     }
@@ -200,11 +234,12 @@ impl Here {
     ) -> Result<NonNull<[u8]>, AllocError> {
         // SAFETY: as the caller promises.
         let grown = unsafe { self.grow(start, old, new) };
-        grown.inspect(|block| clear(*block, old.size()))
+        // SAFETY: the bytes beyond the old size are nobody's yet.
+        grown.inspect(|block| unsafe { clear(*block, old.size()) })
     }
 
-    /// Makes a block that `old` fits into one for `new`, which is no larger, in its place unless
-    /// the new alignment forbids it.
+    /// Makes a block that `old` fits into one for `new`, which is no larger. Unless the alignment
+    /// rises, it stays in its place, and this does not fail; an empty block has no memory.
     ///
     /// # Errors
     ///
@@ -220,19 +255,21 @@ impl Here {
         old: Layout,
         new: Layout,
     ) -> Result<NonNull<[u8]>, AllocError> {
-        let prefix = prefix(old.align());
-        if new.size() == 0 || prefix != self::prefix(new.align()) {
+        let prefix = prefix(new.align());
+        if new.size() == 0 || prefix > self::prefix(old.align()) {
             // SAFETY: as the caller promises.
             return unsafe { self.relocate(start, old, new) };
         }
         // SAFETY: the block is in use (caller), and so its state is there.
         let state = unsafe { owner_of(start).as_ref() };
-        let (old, smaller) = (whole(old)?, whole(new)?);
-        // SAFETY: the block is the arena's, with its prefix; it stays, for its alignment does.
-        unsafe {
-            let shrunk = state.arena.shrink(start.sub(prefix), old, smaller)?;
-            Ok(block(shrunk.cast::<u8>().add(prefix), new))
-        }
+        let [old, smaller] = [old.size(), new.size()].map(|size| {
+            // SAFETY: no longer than the block with its longer prefix is.
+            unsafe { Layout::from_size_align_unchecked(prefix + size, prefix) }
+        });
+        // SAFETY: the block, with the end of its prefix, ends what the arena handed out. It stays,
+        // for it is aligned.
+        unsafe { state.arena.space().shrink(before(start, prefix), old, smaller)? };
+        Ok(block(start, new))
     }
 
     /// Moves a block: within its scope if that is open, else to the innermost.
@@ -254,11 +291,13 @@ impl Here {
         // SAFETY: as above, where there is a block.
         let own = (old.size() > 0).then(|| unsafe { owner_of(start) }).filter(open);
         let moved = match own {
-            Some(owner) if new.size() > 0 => allocate_from(owner, new)?,
+            // SAFETY: the scope is open.
+            Some(owner) if new.size() > 0 => unsafe { allocate_from(owner, new)? },
             _ => self.allocate(new)?,
         };
         let size = old.size().min(new.size());
-        // SAFETY: both blocks are that long and do not overlap; the old one is done with (caller).
+        // SAFETY: both blocks are that long, and the new one is no part of the old one, which is done
+        // with (caller).
         unsafe {
             moved.cast::<u8>().copy_from_nonoverlapping(start, size);
             self.deallocate(start, old);
@@ -281,4 +320,8 @@ impl fmt::Debug for Here {
 
 // SAFETY: a block stays until it is freed: its scope's memory is kept as long as a block is counted.
 // Every `Here` is the same allocator, for it cannot leave its thread.
+unsafe impl allotrope_core::api::Sound for Here {}
 allotrope_core::impl_allocator!([] Here);
+
+// SAFETY: blocks lie in arenas over pages.
+unsafe impl Independent for Here {}

@@ -1,7 +1,7 @@
 //! The current thread's innermost scope, as an allocator of no size.
 //!
 //! ```text
-//! CURRENT ──▶ State 2 ──▶ State 1 ──▶ nothing       open scopes of this thread, innermost first
+//! CURRENT ──▶ State 2 ──▶ State 1 ──▶ nothing       open scopes of this thread, newest first
 //!             │ arena      │ arena
 //!             │ blocks: 3  │ blocks: 0
 //!             ▲
@@ -29,6 +29,30 @@
 //!    growth; a container that was made in an inner scope retires that when it escapes.
 //! 4. The thread-local has no destructor: destructors of others may free blocks at any time. When
 //!    a thread ends, blocks that are never freed keep their memory.
+//! 5. A scope that ends leaves the chain wherever it stands there, and takes no other with it. So
+//!    the chain has open scopes only, in whatever order they end, and `Here` allocates from none
+//!    that has ended.
+//!
+//! # Scopes that interleave
+//!
+//! Scopes of one stack end in reverse order. Coroutines of one thread have a stack each, and their
+//! scopes begin and end in any order. Nothing here sees that a thread changes its stack, so the
+//! *innermost* scope is the newest of the thread that has not ended, whichever stack began it:
+//!
+//! ```text
+//! coroutine a  ├── scope A ──┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄── goes on ─┤ A ends
+//! coroutine b                 ├── scope B ──┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄── goes on ─┤ B ends
+//! `Here` means │      A      │       B       │     B     │           B           │ no scope
+//! ```
+//!
+//! A block belongs to the scope that it was allocated in, whoever uses it, and keeps that scope's
+//! memory when it is in use beyond the end. A coroutine that goes on while a newer scope of another
+//! one is open allocates from that; its containers grow in the scope that they have. To keep
+//! their memory apart, let coroutines not be suspended within a scope, or give each an
+//! [`Arena`] and its containers `&arena`.
+//!
+//! A scope that is forgotten, with a coroutine that never goes on and is never dropped, does not end. It
+//! stays in the chain: `Here` means it when no newer one is open, and its memory is never freed.
 
 use allotrope_core::AllocError;
 use allotrope_sync::facade::process_wide;
@@ -83,7 +107,7 @@ pub fn scope<R>(run: impl FnOnce() -> R) -> R {
 /// As [`scope`], with an arena of the caller's, which has its memory back afterwards.
 ///
 /// If blocks are still in use when `run` returns or unwinds, they have the arena's memory, and `arena` is a
-/// new one, with the same limit: what was put there before by [`keep`](Arena::keep) is dropped then, and open marks are closed.
+/// new one, with the same limit and chunk cap: what was put there before by [`keep`](Arena::keep) is dropped then, and open marks are closed.
 ///
 /// ```
 /// use allocator_api2::boxed::Box;

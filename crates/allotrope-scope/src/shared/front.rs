@@ -11,6 +11,7 @@ use allotrope_sync::slots::{self, Slot};
 
 use super::SharedArena;
 use super::lane::Lane;
+use crate::blocks::{block, empty_block, is_aligned};
 use crate::places::Places;
 use crate::space::Space;
 
@@ -53,7 +54,8 @@ impl<S: Source> Front<'_, S> {
             // SAFETY: as above.
             None => unsafe { self.add_lane(slot) }?,
         };
-        lane.with_stock(&self.0.stock, |space| space.allocate(layout))
+        // SAFETY: as above; the stock is borrowed.
+        unsafe { lane.with_stock(&self.0.stock, |space| space.allocate(layout)) }
     }
 
     /// Gives a slot that has none a lane.
@@ -71,7 +73,8 @@ impl<S: Source> Front<'_, S> {
                 // SAFETY: lanes stay.
                 Ok(()) => Ok(unsafe { lane.as_ref() }),
                 Err(error) => {
-                    shelves.vacate(lane);
+                    // SAFETY: taken just above, and not used.
+                    unsafe { shelves.vacate(lane) };
                     Err(error)
                 }
             }
@@ -109,20 +112,26 @@ impl<S: Source> Front<'_, S> {
     }
 }
 
-impl<S: Source> Places for Front<'_, S> {
+// SAFETY: blocks come from a lane or the stock, which are spaces, or are of a size of 0.
+unsafe impl<S: Source> Places for Front<'_, S> {
     #[inline(always)]
     fn place_here<T>(&self) -> Option<NonNull<T>> {
-        self.here()?.with(|space| space.place_here())
+        // SAFETY: the lane is the thread's, for this call.
+        unsafe { self.here()?.with(|space| space.place_here()) }
     }
 
     #[inline(always)]
     fn allocate_here(&self, layout: Layout) -> Option<NonNull<u8>> {
-        self.here()?.with(|space| space.allocate_here(layout))
+        // SAFETY: the lane is the thread's, for this call.
+        unsafe { self.here()?.with(|space| space.allocate_here(layout)) }
     }
 
     #[cold]
     #[inline(never)]
     fn allocate_elsewhere(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
+        if layout.size() == 0 {
+            return Ok(empty_block(layout.align()));
+        }
         let slot = match slots::current() {
             Slot::Owned(slot) => slot,
             Slot::Orphan => slots::CAPACITY,
@@ -134,9 +143,10 @@ impl<S: Source> Places for Front<'_, S> {
     #[inline(always)]
     unsafe fn deallocate(&self, start: NonNull<u8>, layout: Layout) {
         match self.here() {
-            // SAFETY: as the caller promises. A block of another lane ends where its chunk ends or
-            // before, and no other chunk's cursor is there; it is in no list of this lane.
-            Some(lane) => lane.with(|space| unsafe { space.deallocate(start, layout) }),
+            // SAFETY: the lane is the thread's, for this call; else as the caller promises. A block
+            // of another lane ends where its chunk ends or before, and no other chunk's cursor is
+            // there; it is in no list of this lane.
+            Some(lane) => unsafe { lane.with(|space| space.deallocate(start, layout)) },
             // SAFETY: as above, by the stock's second invariant.
             None => _ = self.without_lane(|space| unsafe { space.deallocate(start, layout) }),
         }
@@ -153,7 +163,8 @@ impl<S: Source> Places for Front<'_, S> {
             Some(lane) => {
                 // SAFETY: as for `deallocate`.
                 let work = |space: &Space<_>| unsafe { space.grow(start, old, new) };
-                Some(lane.with_stock(&self.0.stock, work))
+                // SAFETY: the lane is the thread's, for this call; the stock is borrowed.
+                Some(unsafe { lane.with_stock(&self.0.stock, work) })
             }
             // SAFETY: as for `deallocate`.
             None => self.without_lane(|space| unsafe { space.grow(start, old, new) }),
@@ -173,12 +184,18 @@ impl<S: Source> Places for Front<'_, S> {
             Some(lane) => {
                 // SAFETY: as for `deallocate`.
                 let work = |space: &Space<_>| unsafe { space.shrink(start, old, new) };
-                Some(lane.with_stock(&self.0.stock, work))
+                // SAFETY: the lane is the thread's, for this call; the stock is borrowed.
+                Some(unsafe { lane.with_stock(&self.0.stock, work) })
             }
             // SAFETY: as for `deallocate`.
             None => self.without_lane(|space| unsafe { space.shrink(start, old, new) }),
         };
-        // SAFETY: as the caller promises.
-        shrunk.unwrap_or_else(|| unsafe { self.relocate(start, old, new) })
+        match shrunk {
+            Some(shrunk) => shrunk,
+            // A block of another thread's, or one of a size of 0.
+            None if is_aligned(start, new) => Ok(block(start, new)),
+            // SAFETY: as the caller promises.
+            None => unsafe { self.relocate(start, old, new) },
+        }
     }
 }

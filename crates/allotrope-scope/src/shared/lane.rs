@@ -15,6 +15,7 @@
 
 use core::alloc::Layout;
 use core::cell::Cell;
+use core::marker::PhantomData;
 use core::ptr::NonNull;
 
 use allotrope_core::{AllocError, Source};
@@ -41,29 +42,72 @@ impl<S: Source> Lane<S> {
         Self { space: UnsafeCell::new(space), older: Cell::new(None), next_vacant: Cell::new(None) }
     }
 
-    /// Calls `work` with the space, which no other thread uses meanwhile.
+    /// Calls `work` with the space.
+    ///
+    /// # Safety
+    ///
+    /// The lane is the caller's (invariant 1). If `work` takes or releases chunks, the stock that
+    /// [`with_stock`](Self::with_stock) was told of last is there.
     #[inline(always)]
-    pub(super) fn with<R>(&self, work: impl FnOnce(&Space<Lent<S>>) -> R) -> R {
-        // SAFETY: invariant 1.
+    pub(super) unsafe fn with<R>(&self, work: impl FnOnce(&Space<Lent<S>>) -> R) -> R {
+        // SAFETY: as the caller promises.
         self.space.with_mut(|space| work(unsafe { &*space }))
     }
 
     /// The same, and `stock` lends it chunks.
+    ///
+    /// # Safety
+    ///
+    /// The lane is the caller's (invariant 1), and in the memory of this stock.
     #[inline(always)]
-    pub(super) fn with_stock<R>(
+    pub(super) unsafe fn with_stock<R>(
         &self,
         stock: &Stock<S>,
         work: impl FnOnce(&Space<Lent<S>>) -> R,
     ) -> R {
-        self.with(|space| {
-            space.chunks.source().lend_from(stock);
-            work(space)
-        })
+        // SAFETY: as the caller promises; the stock is borrowed for this call.
+        unsafe {
+            self.with(|space| {
+                space.chunks.source().lend_from(stock);
+                work(space)
+            })
+        }
     }
 }
 
-/// A lane whose stock stays where it is: a handle's.
-impl<S: Source> Places for Lane<S> {
+/// A lane that somebody has for `'a`.
+pub(crate) struct Held<'a, S: Source> {
+    lane: NonNull<Lane<S>>,
+    arena: PhantomData<&'a Lane<S>>,
+}
+
+impl<'a, S: Source> Held<'a, S> {
+    /// # Safety
+    ///
+    /// The lane at `place` is the caller's, who makes one of these, until they
+    /// [give](Self::place) it back. It lies in the memory of `stock`.
+    pub(super) unsafe fn new(place: NonNull<Lane<S>>, stock: &'a Stock<S>) -> Self {
+        // SAFETY: as the caller promises.
+        unsafe { place.as_ref().with_stock(stock, |_| ()) };
+        Self { lane: place, arena: PhantomData }
+    }
+
+    /// Where the lane is.
+    pub(super) fn place(&self) -> NonNull<Lane<S>> {
+        self.lane
+    }
+
+    /// Calls `work` with the space.
+    #[inline(always)]
+    fn with<R>(&self, work: impl FnOnce(&Space<Lent<S>>) -> R) -> R {
+        // SAFETY: the lane is there, and is had for as long as this is, by one thread, for this is not
+        // `Sync`. Its stock stays where it is for `'a` (`new`).
+        unsafe { self.lane.as_ref().with(work) }
+    }
+}
+
+// SAFETY: blocks come from a space.
+unsafe impl<S: Source> Places for Held<'_, S> {
     #[inline(always)]
     fn place_here<T>(&self) -> Option<NonNull<T>> {
         self.with(|space| space.place_here())

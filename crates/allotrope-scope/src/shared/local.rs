@@ -4,9 +4,9 @@ use core::alloc::Layout;
 use core::fmt;
 use core::ptr::NonNull;
 
-use allotrope_core::{AllocError, Source};
+use allotrope_core::{AllocError, Independent, Source};
 
-use super::lane::Lane;
+use super::lane::Held;
 use super::stock::Stock;
 use crate::default_source::DefaultSource;
 use crate::methods::{block_methods, value_methods};
@@ -38,7 +38,7 @@ use crate::values::{Values, or_exhausted};
 /// assert_eq!(sum, (0..2000).sum());
 /// ```
 pub struct LocalArena<'a, S: Source = DefaultSource> {
-    lane: &'a Lane<S>,
+    lane: Held<'a, S>,
     stock: &'a Stock<S>,
 }
 
@@ -49,9 +49,8 @@ unsafe impl<S: Source + Send> Send for LocalArena<'_, S> {}
 impl<'a, S: Source> LocalArena<'a, S> {
     pub(super) fn new(stock: &'a Stock<S>) -> Result<Self, AllocError> {
         let place = stock.locked(|shelves| shelves.take_lane())?;
-        // SAFETY: lanes stay while the arena is borrowed.
-        let lane = unsafe { place.as_ref() };
-        lane.with_stock(stock, |_| ());
+        // SAFETY: it was taken for this handle, from this stock.
+        let lane = unsafe { Held::new(place, stock) };
         Ok(Self { lane, stock })
     }
 
@@ -59,14 +58,16 @@ impl<'a, S: Source> LocalArena<'a, S> {
     block_methods!();
 
     #[inline(always)]
-    fn space(&self) -> &'a Lane<S> {
-        self.lane
+    fn space(&self) -> &Held<'a, S> {
+        &self.lane
     }
 }
 
 impl<S: Source> Drop for LocalArena<'_, S> {
     fn drop(&mut self) {
-        self.stock.locked(|shelves| shelves.vacate(NonNull::from_ref(self.lane)));
+        let place = self.lane.place();
+        // SAFETY: the lane was the handle's, which goes, and values do not need it.
+        self.stock.locked(|shelves| unsafe { shelves.vacate(place) });
     }
 }
 
@@ -78,4 +79,8 @@ impl<S: Source> fmt::Debug for LocalArena<'_, S> {
 
 // SAFETY: blocks are handed out once until they are freed, and stay as long as the arena, which is
 // borrowed for `'a`.
+unsafe impl<'a, S: Source> allotrope_core::api::Sound for LocalArena<'a, S> {}
 allotrope_core::impl_allocator!(['a, S: Source] LocalArena<'a, S>);
+
+// SAFETY: blocks lie in regions of the source.
+unsafe impl<S: Source + Independent> Independent for LocalArena<'_, S> {}

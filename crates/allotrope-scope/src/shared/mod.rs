@@ -19,7 +19,7 @@ use core::alloc::Layout;
 use core::fmt;
 use core::ptr::NonNull;
 
-use allotrope_core::{AllocError, Source};
+use allotrope_core::{AllocError, Independent, Source};
 use allotrope_sync::facade::const_fn;
 
 use crate::default_source::DefaultSource;
@@ -161,7 +161,8 @@ impl<S: Source> SharedArena<S> {
     /// Gives memory that is not in use back to the source, until no more than `bytes` bytes are
     /// held, or everything is in a thread's chunks. After a [`reset`](Self::reset) nothing is.
     pub fn shrink_to(&mut self, bytes: usize) {
-        self.stock.get_mut().space.shrink_to(bytes, false);
+        // SAFETY: the stock is set back to its start alone.
+        unsafe { self.stock.get_mut().space.shrink_to(bytes, false) };
     }
 
     /// How many bytes the blocks of all threads take, with what lies unused between and behind them
@@ -171,10 +172,7 @@ impl<S: Source> SharedArena<S> {
         let mut used = 0;
         // SAFETY: `self` is borrowed mutably, so that nobody has a lane.
         unsafe {
-            shelves.each_lane(|lane| {
-                let sum = |space: &crate::space::Space<_>| space.used().map(in_use).sum::<usize>();
-                used += lane.with(sum);
-            });
+            shelves.each_lane(|space| used += space.used().map(in_use).sum::<usize>());
         }
         used
     }
@@ -201,7 +199,7 @@ impl<S: Source> SharedArena<S> {
         let shelves = self.stock.get_mut();
         shelves.set_cap(bytes);
         // SAFETY: `self` is borrowed mutably, so that nobody has a lane.
-        unsafe { shelves.each_lane(|lane| lane.with(|space| space.chunks.set_cap(bytes))) };
+        unsafe { shelves.each_lane(|space| space.chunks.set_cap(bytes)) };
     }
 
     /// Allocates as a thread with slot `slot` does; `slots::CAPACITY` and above is one without.
@@ -246,4 +244,8 @@ impl<S: Source> fmt::Debug for SharedArena<S> {
 
 // SAFETY: blocks lie in chunks, which do not move with the arena. They are handed out once until
 // they are freed, or everything is by calls that borrow the arena mutably.
+unsafe impl<S: Source> allotrope_core::api::Sound for SharedArena<S> {}
 allotrope_core::impl_allocator!([S: Source] SharedArena<S>);
+
+// SAFETY: blocks lie in regions of the source.
+unsafe impl<S: Source + Independent> Independent for SharedArena<S> {}

@@ -112,24 +112,29 @@ impl<S: Source> Shelves<S> {
         Ok(place)
     }
 
-    /// Makes a lane vacant that the caller has had.
-    pub(super) fn vacate(&mut self, place: NonNull<Lane<S>>) {
+    /// Makes a lane vacant.
+    ///
+    /// # Safety
+    ///
+    /// The lane is one that the caller took from here, and uses no more.
+    pub(super) unsafe fn vacate(&mut self, place: NonNull<Lane<S>>) {
         // SAFETY: lanes stay (invariant 3).
         unsafe { place.as_ref() }.next_vacant.set(self.vacant);
         self.vacant = Some(place);
     }
 
-    /// Calls `look` with every lane.
+    /// Calls `look` with the space of every lane; it takes and releases no chunks.
     ///
     /// # Safety
     ///
     /// Nobody has a lane meanwhile.
-    pub(super) unsafe fn each_lane(&self, mut look: impl FnMut(&Lane<S>)) {
+    pub(super) unsafe fn each_lane(&self, mut look: impl FnMut(&Space<Lent<S>>)) {
         let mut next = self.newest;
         while let Some(place) = next {
             // SAFETY: lanes stay (invariant 3).
             let lane = unsafe { place.as_ref() };
-            look(lane);
+            // SAFETY: nobody has it (caller).
+            unsafe { lane.with(&mut look) };
             next = lane.older.get();
         }
     }
@@ -162,14 +167,18 @@ impl<S: Source> Lent<S> {
         Self { stock: Cell::new(None), owns: PhantomData }
     }
 
-    /// From now on takes chunks from `stock`, and stays in use for as long as that stays in its place.
+    /// From now on takes chunks from `stock`.
+    ///
+    /// # Safety
+    ///
+    /// While this reserves or releases, the stock is in its place.
     #[inline(always)]
-    pub(super) fn lend_from(&self, stock: &Stock<S>) {
+    pub(super) unsafe fn lend_from(&self, stock: &Stock<S>) {
         self.stock.set(Some(NonNull::from_ref(stock)));
     }
 
     fn stock(&self) -> Option<&Stock<S>> {
-        // SAFETY: the lane's second invariant.
+        // SAFETY: as who called `lend_from` promised.
         self.stock.get().map(|stock| unsafe { stock.as_ref() })
     }
 }

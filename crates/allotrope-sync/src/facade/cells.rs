@@ -16,18 +16,26 @@ pub type AtomicPtr<T> = Atomic<*mut T>;
 pub type AtomicUsize = Atomic<usize>;
 
 /// What a cell may hold: values that are no more than their bits.
-pub trait Plain: Copy + PartialEq {}
+///
+/// # Safety
+///
+/// A value means the same on any thread, and whoever has one can do no harm with it but by `unsafe`
+/// code.
+pub unsafe trait Plain: Copy + PartialEq {}
 
-impl Plain for bool {}
-impl Plain for usize {}
-impl<T> Plain for *mut T {}
+// SAFETY: it is a bit.
+unsafe impl Plain for bool {}
+// SAFETY: it is a number.
+unsafe impl Plain for usize {}
+// SAFETY: whoever follows a pointer answers for that.
+unsafe impl<T> Plain for *mut T {}
 
 /// A value that one thread at a time reads and writes.
 #[derive(Debug)]
 #[repr(transparent)]
 pub struct Atomic<T: Plain>(Cell<T>);
 
-// SAFETY: bits belong to no thread; who follows a pointer answers for that, as with `core`'s.
+// SAFETY: a value of `T` means the same on any thread.
 unsafe impl<T: Plain> Send for Atomic<T> {}
 
 impl<T: Plain> Atomic<T> {

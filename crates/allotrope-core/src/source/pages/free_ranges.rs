@@ -15,6 +15,8 @@
 
 use core::ptr::NonNull;
 
+use allotrope_sync::fatal::promised;
+
 /// Ranges consist of these: large enough for what is known of one.
 const UNIT: usize = 4096;
 
@@ -102,7 +104,8 @@ impl FreeRanges {
     /// The `size` bytes from `start` on, both multiples of [`UNIT`] and not 0, are valid for writes
     /// for ever, and nobody's. What ranges touch, one pointer to it may reach all of.
     pub(super) unsafe fn put(&mut self, start: NonNull<u8>, size: usize) {
-        debug_assert!(size > 0 && (start.addr().get() | size).is_multiple_of(UNIT));
+        let is_whole = size > 0 && (start.addr().get() | size).is_multiple_of(UNIT);
+        promised!(is_whole, "a range that is not of whole units", start.addr().get());
         let mut link = &mut self.first;
         while let Some(range) = *link
             && range.addr() < start.addr()

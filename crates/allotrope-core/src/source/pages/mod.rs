@@ -20,7 +20,7 @@ use allotrope_sync::Kept;
 use allotrope_sync::facade::process_wide;
 
 use super::{Contents, Movement, Region, Source};
-use crate::AllocError;
+use crate::{AllocError, Independent};
 
 /// What a platform provides: address space in whole pages, and memory behind it.
 ///
@@ -119,16 +119,18 @@ unsafe trait Platform {
     /// it.
     unsafe fn release(start: NonNull<u8>, size: usize) -> bool;
 
-    /// Makes a range of `old` bytes `new` bytes long; it keeps what is in it.
+    /// Makes a range of `old` bytes `new` bytes long, which is no less; it keeps what is in it.
     ///
     /// # Guarantees
     ///
-    /// The new part is committed as the last page of the old part was, and reads as zero. `None`
-    /// changes nothing.
+    /// What was committed still is. The new part is committed if all of the old was, and reads as
+    /// zero once it is. `None` changes nothing; it is the answer where a part of the range is
+    /// committed and the system has no way to grow that.
     ///
     /// # Safety
     ///
-    /// As for `release`, where it may move; and all of the range is committed, or none of it.
+    /// The range is one that `reserve` or `grow` returned, whole; where it may move, nobody uses
+    /// it.
     unsafe fn grow(
         start: NonNull<u8>,
         old: usize,
@@ -188,38 +190,68 @@ process_wide! {
 }
 
 /// The pages that `range` touches.
-fn whole_pages_of<N: Platform>(region: &Region, range: Range<usize>) -> (NonNull<u8>, usize) {
+///
+/// # Safety
+///
+/// The region is on loan.
+unsafe fn whole_pages_of<N: Platform>(
+    region: &Region,
+    range: Range<usize>,
+) -> (NonNull<u8>, usize) {
     let page_size = N::page_size();
-    part(region, range.start & !(page_size - 1), range.end.next_multiple_of(page_size))
+    let (start, end) = (range.start & !(page_size - 1), range.end.next_multiple_of(page_size));
+    // SAFETY: as the caller promises.
+    unsafe { part(region, start, end) }
 }
 
 /// The pages that lie in `range`.
-fn whole_pages_in<N: Platform>(region: &Region, range: Range<usize>) -> (NonNull<u8>, usize) {
+///
+/// # Safety
+///
+/// The region is on loan.
+unsafe fn whole_pages_in<N: Platform>(
+    region: &Region,
+    range: Range<usize>,
+) -> (NonNull<u8>, usize) {
     let page_size = N::page_size();
-    part(region, range.start.next_multiple_of(page_size), range.end & !(page_size - 1))
+    let (start, end) = (range.start.next_multiple_of(page_size), range.end & !(page_size - 1));
+    // SAFETY: as the caller promises.
+    unsafe { part(region, start, end) }
 }
 
 /// The bytes from `start` to `end` that lie in the region: where they start, and how many.
-fn part(region: &Region, start: usize, end: usize) -> (NonNull<u8>, usize) {
+///
+/// # Safety
+///
+/// The region is on loan.
+unsafe fn part(region: &Region, start: usize, end: usize) -> (NonNull<u8>, usize) {
     let end = end.min(region.size());
-    // SAFETY: the place lies in the region, or at its end.
+    // SAFETY: the place is at most `end`, so it lies in the region (caller), or at its end.
     (unsafe { region.start().add(start.min(end)) }, end.saturating_sub(start))
 }
 
 /// What the bytes of `range` read as after `take_away` was called for the pages that lie in it.
-fn of_whole_pages(
+///
+/// # Safety
+///
+/// The region is on loan.
+unsafe fn of_whole_pages(
     region: &Region,
     range: Range<usize>,
     take_away: impl Fn(NonNull<u8>, usize) -> Contents,
 ) -> Contents {
     let whole = range.len();
-    let (start, size) = whole_pages_in::<Native>(region, range);
+    // SAFETY: as the caller promises.
+    let (start, size) = unsafe { whole_pages_in::<Native>(region, range) };
     if size == 0 {
         return Contents::Unknown;
     }
     let contents = take_away(start, size);
     if size == whole { contents } else { Contents::Unknown }
 }
+
+// SAFETY: regions are the operating system's memory.
+unsafe impl Independent for OsPages {}
 
 // SAFETY: regions are ranges of address space that `Native` gives to nobody else until they are
 // released; committed pages are readable and writable.
@@ -245,17 +277,20 @@ unsafe impl Source for OsPages {
     }
 
     unsafe fn decommit(&self, region: &Region, range: Range<usize>) -> Contents {
-        // SAFETY: the pages lie in the range, which nobody needs or accesses (caller).
-        of_whole_pages(region, range, |start, size| unsafe { Native::decommit(start, size) })
+        // SAFETY: the region is on loan; the pages lie in the range, which nobody needs or accesses
+        // (caller).
+        unsafe { of_whole_pages(region, range, |start, size| Native::decommit(start, size)) }
     }
 
     unsafe fn discard(&self, region: &Region, range: Range<usize>) -> Contents {
-        // SAFETY: the pages lie in the range, which is committed, and which nobody needs (caller).
-        of_whole_pages(region, range, |start, size| unsafe { Native::discard(start, size) })
+        // SAFETY: the region is on loan; the pages lie in the range, which is committed, and which
+        // nobody needs (caller).
+        unsafe { of_whole_pages(region, range, |start, size| Native::discard(start, size)) }
     }
 
     unsafe fn expect_use(&self, region: &Region, range: Range<usize>) {
-        let (start, size) = whole_pages_in::<Native>(region, range);
+        // SAFETY: the region is on loan (caller).
+        let (start, size) = unsafe { whole_pages_in::<Native>(region, range) };
         if size > 0 {
             // SAFETY: the pages lie in the region, which is on loan (caller).
             unsafe { Native::prefer_large_pages(start, size) };
@@ -345,6 +380,27 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_region_that_is_committed_in_part_is_whole_after_it_was_to_grow() {
+        for movement in [Movement::Never, Movement::Allowed] {
+            let (source, region) = reserved(1 << 20);
+            let half = region.size() / 2;
+            // SAFETY: as above; where it has moved, the region is not used at its old place.
+            unsafe {
+                source.commit(&region, 0..half).unwrap();
+                region.start().write_bytes(7, half);
+                let region = match source.grow_region(region, 1 << 22, movement) {
+                    Ok(region) | Err(region) => region,
+                };
+                source.commit(&region, 0..region.size()).unwrap();
+                let bytes = region.bytes().as_ref();
+                assert!(bytes[..half].iter().all(|byte| *byte == 7));
+                assert!(!ZEROES || bytes[half..].iter().all(|byte| *byte == 0));
+                source.release(region);
+            }
+        }
+    }
+
     #[cfg(target_pointer_width = "64")]
     #[test]
     fn several_gibibytes_are_one_region() {
@@ -381,6 +437,14 @@ mod tests {
         for size in [usize::MAX, isize::MAX as usize, isize::MAX as usize - 4096] {
             assert_eq!(source.reserve(size, size), Err(AllocError), "{size}");
         }
+    }
+
+    #[test]
+    fn no_region_is_empty() {
+        let (source, region) = reserved(0);
+        assert!(region.size() >= OsPages::page_size());
+        // SAFETY: lent just above.
+        unsafe { source.release(region) };
     }
 
     #[test]

@@ -82,7 +82,8 @@ impl<N: Platform> Store<N> {
     /// Lends a region of `wanted` bytes, or of fewer, down to `least`: half as many, and so on,
     /// until the system has them.
     pub(super) fn reserve(&self, least: usize, wanted: usize) -> Option<Region> {
-        let least = whole_units::<N>(least)?;
+        // Nobody who keeps the contract asks for 0, but this is safe to call: no region is empty.
+        let least = whole_units::<N>(least.max(1))?;
         let wanted = match reserve_size(wanted) {
             long if long > MAX_RUN => long.min(N::spare_address_space().max(MAX_RUN)),
             short => short,
@@ -102,7 +103,7 @@ impl<N: Platform> Store<N> {
     /// Lends a region of `size` bytes for a single block: if it is long, with a mapping of its own,
     /// whose pages move when it grows.
     pub(super) fn reserve_block(&self, size: usize) -> Option<Region> {
-        let size = whole_units::<N>(size)?;
+        let size = whole_units::<N>(size.max(1))?;
         if size > FRAME_SIZE { map::<N>(size) } else { self.reserve_exactly(size) }
     }
 
@@ -126,9 +127,11 @@ impl<N: Platform> Store<N> {
         if !N::needs_commit() {
             return true;
         }
-        let (start, size) = whole_pages_of::<N>(region, range);
-        // SAFETY: the pages lie in the region, which is on loan (caller).
-        size == 0 || unsafe { N::commit(start, size) }
+        // SAFETY: the region is on loan (caller), and the pages lie in it.
+        unsafe {
+            let (start, size) = whole_pages_of::<N>(region, range);
+            size == 0 || N::commit(start, size)
+        }
     }
 
     /// Makes a region longer.

@@ -156,8 +156,9 @@ unsafe impl Platform for Native {
         new: usize,
         movement: Movement,
     ) -> Option<NonNull<u8>> {
-        // SAFETY: the range is a whole mapping of ours; where it moves, nobody uses its old place
-        // (caller).
+        // SAFETY: the range is a whole reservation of ours; where it moves, nobody uses its old
+        // place (caller). Committed in part, it is several mappings to Linux, which answers
+        // `EFAULT` then.
         checked(unsafe { remap::remap(start.as_ptr().cast(), old, new, movement) })
     }
 }

@@ -13,17 +13,21 @@
 //! # Invariants
 //!
 //! 1. `granules <= capacity`; what lies below `granules`, and its edges, is committed.
-//! 2. If the source's bytes are zero, those of granules that were never touched are, save for the
+//! 2. The region is on loan from the source that each method is called with.
+//! 3. If the source's bytes are zero, those of granules that were never touched are, save for the
 //!    last four of all, in which a free block that ends there keeps its size.
 
 use core::ptr::NonNull;
+
+use allotrope_sync::fatal::promised;
 
 use super::edges::Edges;
 use super::space::{Run, Space};
 use super::table::{InBlock, Table};
 use crate::AllocError;
 use crate::layout::area::{Geometry, edges_size};
-use crate::layout::granule::{GRANULE_SHIFT, bytes_of};
+use crate::layout::granule::{BlockSize, GRANULE_SHIFT, bytes_of};
+use crate::source::provenance::within;
 use crate::source::{Contents, Region, Source, release_clean};
 
 /// One region of a best-fit strategy.
@@ -53,8 +57,10 @@ impl Area {
     /// An area without a region: it has no granules.
     pub(super) const fn empty() -> Self {
         let nowhere = InBlock::new(NonNull::<u128>::dangling().cast());
+        // SAFETY: the space is never extended, so that no bit is ever asked for.
+        let space = unsafe { Space::new(nowhere, Edges::new(NonNull::dangling())) };
         Self {
-            space: Space::new(nowhere, Edges::new(NonNull::dangling())),
+            space,
             region: None,
             geometry: Geometry { header: 0, edges: 0, granules: 0, capacity: 0 },
             is_zero: false,
@@ -64,23 +70,31 @@ impl Area {
 
     /// Makes an area of `region`, with room for `granules` at least. Gives the region back if it
     /// cannot.
-    pub(super) fn open(
+    ///
+    /// # Safety
+    ///
+    /// The region is on loan from this source, and nobody uses it.
+    pub(super) unsafe fn open(
         source: &impl Source,
         region: Region,
         header_size: usize,
         granules: u32,
     ) -> Result<Self, AllocError> {
-        match Self::try_open(source, &region, header_size, granules) {
+        // SAFETY: as the caller promises.
+        match unsafe { Self::try_open(source, &region, header_size, granules) } {
             Ok(area) => Ok(Self { region: Some(region), ..area }),
             Err(error) => {
-                // SAFETY: the region is on loan from this source, and nobody uses it.
+                // SAFETY: as the caller promises.
                 unsafe { release_clean(source, region) };
                 Err(error)
             }
         }
     }
 
-    fn try_open(
+    /// # Safety
+    ///
+    /// As for `open`.
+    unsafe fn try_open(
         source: &impl Source,
         region: &Region,
         header_size: usize,
@@ -90,13 +104,16 @@ impl Area {
         let geometry = Geometry::new(start.addr().get(), region.size(), header_size)
             .filter(|geometry| geometry.capacity >= granules)
             .ok_or(AllocError)?;
-        // SAFETY: the header and the bitmap lie in the region, which is on loan.
+        // SAFETY: the header lies in the region (`Geometry`), which is on loan (caller).
         unsafe { source.commit(region, 0..geometry.edges) }?;
-        // SAFETY: both offsets lie in the region.
+        // SAFETY: both offsets lie in the region (`Geometry`).
         let (edges, granules) =
             unsafe { (start.add(geometry.edges), start.add(geometry.granules)) };
+        // SAFETY: the space is extended as far as bitmap and granules are committed, and no further
+        // than the region has room for.
+        let space = unsafe { Space::new(InBlock::new(granules), Edges::new(edges.cast())) };
         Ok(Self {
-            space: Space::new(InBlock::new(granules), Edges::new(edges.cast())),
+            space,
             region: None,
             geometry,
             is_zero: region.contents() == Contents::Zero,
@@ -112,7 +129,7 @@ impl Area {
     /// Where the header lies that `open` was told to leave room for.
     pub(super) fn header(&self) -> Option<NonNull<Area>> {
         let region = self.region.as_ref()?;
-        // SAFETY: the header lies in the region.
+        // SAFETY: the header lies in the region (`Geometry`).
         Some(unsafe { region.start().add(self.geometry.header) }.cast())
     }
 
@@ -125,11 +142,21 @@ impl Area {
     }
 
     /// The first byte of a granule.
+    ///
+    /// # Safety
+    ///
+    /// The granule is one of this area's, or the end of its last.
     #[inline(always)]
-    pub(super) fn address(&self, granule: u32) -> NonNull<u8> {
-        debug_assert!(granule <= self.space.granules());
-        // SAFETY: the granule is in range, or its end.
+    pub(super) unsafe fn address(&self, granule: u32) -> NonNull<u8> {
+        promised!(granule <= self.space.granules(), "a granule outside its area", granule as usize);
+        // SAFETY: as the caller promises.
         unsafe { self.space.table.place(granule) }
+    }
+
+    /// Our own pointer to the block at `start`, which is one of this area's.
+    #[inline(always)]
+    pub(super) fn own(&self, start: NonNull<u8>) -> NonNull<u8> {
+        within(self.start(), start)
     }
 
     /// The first byte of granule 0.
@@ -166,18 +193,18 @@ impl Area {
 
     /// Takes a block of `size` granules, and returns it with what was free behind it.
     #[inline(always)]
-    pub(super) fn allocate(&mut self, size: u32) -> Option<Run> {
+    pub(super) fn allocate(&mut self, size: BlockSize) -> Option<Run> {
         self.space.allocate(size)
     }
 
     /// [`allocate`](Self::allocate) at an alignment in granules.
     #[inline(always)]
-    pub(super) fn allocate_aligned(&mut self, size: u32, align: u32) -> Option<Run> {
+    pub(super) fn allocate_aligned(&mut self, size: BlockSize, align: u32) -> Option<Run> {
         self.space.allocate_aligned(size, align, self.phase()).found()
     }
 
     /// The same, from any free block, however many are looked at.
-    pub(super) fn allocate_anywhere(&mut self, size: u32, align: u32) -> Option<Run> {
+    pub(super) fn allocate_anywhere(&mut self, size: BlockSize, align: u32) -> Option<Run> {
         self.space.allocate_anywhere(size, align, self.phase()).found()
     }
 
@@ -186,7 +213,7 @@ impl Area {
     ///
     /// # Safety
     ///
-    /// As for [`Space::grow`].
+    /// As for [`Space::grow`], and the region is on loan from `source`.
     #[inline(always)]
     pub(super) unsafe fn grow(
         &mut self,
@@ -209,7 +236,7 @@ impl Area {
     ///
     /// # Safety
     ///
-    /// As for [`Space::grow`].
+    /// As for `grow`.
     #[inline(never)]
     unsafe fn grow_slow(
         &mut self,
@@ -221,7 +248,10 @@ impl Area {
         let mut clean = self.clean();
         // SAFETY: as the caller promises.
         let mut rest = unsafe { self.space.grow(start, old, new) };
-        if rest.is_none() && self.is_last(start + old) && self.extend(source, new - old, 1).is_ok()
+        if rest.is_none()
+            && self.is_last(start + old)
+            // SAFETY: the region is on loan from this source (caller).
+            && unsafe { self.extend(source, new - old, 1) }.is_ok()
         {
             clean = self.clean();
             // SAFETY: as above.
@@ -245,7 +275,8 @@ impl Area {
     ) -> Option<Run> {
         // SAFETY: as the caller promises.
         let all = unsafe { self.space.grow_down(start, old, new) }?;
-        // SAFETY: both lie in `all`, which is the caller's block and what was free around it.
+        // SAFETY: both lie in `all`, which is the caller's block and what was free around it; both
+        // have `kept` bytes (caller).
         unsafe { self.address(all.start).copy_from(self.address(start), kept) };
         // SAFETY: the rest was free, or part of the block; around `all` nothing is free.
         unsafe { self.space.insert_rest(all, new) };
@@ -259,7 +290,11 @@ impl Area {
 
     /// Commits more, so that at least `wanted` granules at the end are free: `growth` more, if
     /// there is as much. Returns the granules that were added.
-    pub(super) fn extend(
+    ///
+    /// # Safety
+    ///
+    /// The region is on loan from `source`.
+    pub(super) unsafe fn extend(
         &mut self,
         source: &impl Source,
         wanted: u32,
@@ -272,9 +307,12 @@ impl Area {
             return Err(AllocError);
         }
         let most = least.max(growth).min(room);
-        let by = match self.commit(source, most) {
-            Ok(()) => most,
-            Err(_) => self.commit(source, least).map(|()| least)?,
+        // SAFETY: as the caller promises; there is room for as many, the larger of which is `most`.
+        let by = unsafe {
+            match self.commit(source, most) {
+                Ok(()) => most,
+                Err(_) => self.commit(source, least).map(|()| least)?,
+            }
         };
         // SAFETY: granules and edges are committed, and nobody's.
         let run = unsafe { self.space.extend(by) };
@@ -285,7 +323,12 @@ impl Area {
         Ok(Run { start: granules, size: by })
     }
 
-    fn commit(&self, source: &impl Source, by: u32) -> Result<(), AllocError> {
+    /// Commits the next granules, and their edges.
+    ///
+    /// # Safety
+    ///
+    /// The region is on loan from `source`, and has room for `by` granules more.
+    unsafe fn commit(&self, source: &impl Source, by: u32) -> Result<(), AllocError> {
         let region = self.region.as_ref().ok_or(AllocError)?;
         if region.committed() == region.size() {
             return Ok(());
@@ -293,7 +336,8 @@ impl Area {
         let (old, new) = (self.space.granules(), self.space.granules() + by);
         let (edges, granules) = (self.geometry.edges, self.geometry.granules);
         let old_edges = if old == 0 { 0 } else { edges_size(old) };
-        // SAFETY: bitmap and granules lie in the region, which is on loan.
+        // SAFETY: as far as that there is room (caller), bitmap and granules lie in the region
+        // (`Geometry`), which is on loan (caller).
         unsafe {
             if edges_size(new) > old_edges {
                 source.commit(region, edges + old_edges..edges + edges_size(new))?;
@@ -309,16 +353,21 @@ impl Area {
     }
 
     /// Gives back what is behind the pages inside of free blocks, as far as it was ever used: what
-    /// a source makes of the rest need not be zero (invariant 2). They stay committed, since an
+    /// a source makes of the rest need not be zero (invariant 3). They stay committed, since an
     /// allocation does not ask whether its block was.
-    pub(super) fn discard_free(&self, source: &impl Source) {
+    ///
+    /// # Safety
+    ///
+    /// The region is on loan from `source`.
+    pub(super) unsafe fn discard_free(&self, source: &impl Source) {
         let Some(region) = &self.region else { return };
         for run in self.space.free_runs() {
             let (first, end) = (run.start + 1, (run.end() - 1).min(self.clean()));
             if first < end {
                 let granules = self.geometry.granules;
                 let range = granules + bytes_of(first)..granules + bytes_of(end);
-                // SAFETY: the range lies in a free block, between the granules that hold its size.
+                // SAFETY: the range lies in a free block, between the granules that hold its size
+                // and links, and is committed (invariant 1); the region is on loan (caller).
                 let _ = unsafe { source.discard(region, range) };
             }
         }

@@ -1,9 +1,17 @@
 //! The areas of a strategy: the first in the strategy itself, further ones in their own regions.
+//!
+//! # Invariants
+//!
+//! 1. Each further area lies in its own region, where it is initialized and nobody else's, and is
+//!    in the list once; the region stays until the area is taken out.
 
 use core::iter;
 use core::ptr::NonNull;
 
+use allotrope_sync::fatal::promised;
+
 use super::area::Area;
+use crate::layout::area::WORD;
 
 /// All areas of a strategy.
 #[derive(Debug)]
@@ -38,7 +46,7 @@ impl Areas {
     pub(super) fn iter(&self) -> impl Iterator<Item = &Area> {
         let mut next = self.further;
         let further = iter::from_fn(move || {
-            // SAFETY: areas in the list are ours, initialized, and stay until they leave it.
+            // SAFETY: invariant 1; `self` is borrowed for as long as the result.
             let area = unsafe { next?.as_ref() };
             next = area.next;
             Some(area)
@@ -50,7 +58,8 @@ impl Areas {
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Area> {
         let mut next = self.further;
         let further = iter::from_fn(move || {
-            // SAFETY: as in `iter`; each is in the list once, so it is lent once.
+            // SAFETY: as in `iter`; each is in the list once, so it is lent once. The next is found
+            // before this one is lent.
             let area = unsafe { next?.as_mut() };
             next = area.next;
             Some(area)
@@ -73,31 +82,42 @@ impl Areas {
             let granule = area.granule_at(start)?;
             Some((area, granule))
         });
-        debug_assert!(found.is_some(), "a block that is not from here");
+        promised!(found.is_some(), "a block that is not from here", start.addr().get());
         found
     }
 
     /// Adds an area, and returns where it is now: in the first's place if that is free, or if the
     /// first area's region has room for it; else at the start of its own region. The newest area is
     /// the longest where a source reserves ahead, so most requests are served there.
-    pub(super) fn add(&mut self, mut area: Area) -> Option<&mut Area> {
+    ///
+    /// # Safety
+    ///
+    /// The area was opened with room for a header, unless this [is empty](Self::is_empty), and its
+    /// region stays until the area is taken out.
+    pub(super) unsafe fn add(&mut self, mut area: Area) -> Option<&mut Area> {
         if !self.is_empty() && self.first.has_header() {
             let old = core::mem::replace(&mut self.first, Area::empty());
-            self.add_further(old)?;
+            // SAFETY: it was opened with room for a header; its region stays until it is taken out.
+            unsafe { self.add_further(old) }?;
         }
         if self.is_empty() {
             area.next = None;
             self.first = area;
             return Some(&mut self.first);
         }
-        self.add_further(area)
+        // SAFETY: as the caller promises; this is not empty.
+        unsafe { self.add_further(area) }
     }
 
     /// Adds an area at the start of its own region.
-    fn add_further(&mut self, mut area: Area) -> Option<&mut Area> {
+    ///
+    /// # Safety
+    ///
+    /// As for [`add`](Self::add), with room for a header.
+    unsafe fn add_further(&mut self, mut area: Area) -> Option<&mut Area> {
         let mut header = area.header()?;
         area.next = self.further;
-        // SAFETY: `Area::open` left room for a header there, aligned, committed and ours.
+        // SAFETY: `Area::open` left room for a header there (caller), aligned, committed and ours.
         unsafe { header.write(area) };
         self.further = Some(header);
         // SAFETY: just written, and lent by `self` alone.
@@ -136,3 +156,5 @@ impl Areas {
         }
     }
 }
+
+const _: () = assert!(align_of::<Area>() <= WORD, "a header is aligned as `Geometry` says");

@@ -68,7 +68,8 @@ fn check_bins(space: &Space<InBlock>, start: usize) -> Result<(u32, u32), Broken
     for bin in 0..BINS as u32 {
         let is_stepped = bin >= FIRST_STEPPED;
         let (mut before, mut is_empty) = (if is_stepped { before_first(bin) } else { NONE }, true);
-        for run in space.lists.list(&space.table, bin) {
+        // SAFETY: the lists are of this table.
+        for run in unsafe { space.lists.list(&space.table, bin) } {
             is_empty = false;
             let is_in_range = run.start <= space.touched().min(granules);
             // SAFETY: asked about only if valid.

@@ -18,6 +18,8 @@
 
 use core::ptr::NonNull;
 
+use allotrope_sync::fatal::promised;
+
 /// How many words of 64 bits are wiped beyond what is needed now, besides a third of those that
 /// are: so all are wiped before the last quarter is used.
 const WIPED_AHEAD: u32 = 96;
@@ -43,9 +45,14 @@ pub struct Edges {
 }
 
 impl Edges {
-    /// The bitmap at `words`, which has room for a bit for every granule that is ever asked about
-    /// and one more; of no granules yet.
-    pub const fn new(words: NonNull<u64>) -> Self {
+    /// The bitmap at `words`, of no granules yet.
+    ///
+    /// # Safety
+    ///
+    /// Nothing but [`valid`](Self::valid) is called before [`extend`](Self::extend) was. From then on,
+    /// until this value or a copy of it is used for the last time, the words have a bit for every
+    /// granule and one more, and are valid for reads and writes of those.
+    pub const unsafe fn new(words: NonNull<u64>) -> Self {
         Self { words, valid: 0, wiped: 0, due: 0, last: 0 }
     }
 
@@ -74,7 +81,8 @@ impl Edges {
     /// As for `is_edge`, and nobody else accesses the bitmap.
     #[inline(always)]
     pub unsafe fn toggle(&mut self, granule: u32) -> bool {
-        debug_assert!(granule <= self.valid || granule == self.last, "an edge nobody wiped");
+        let is_wiped = granule <= self.valid || granule == self.last;
+        promised!(is_wiped, "an edge nobody wiped", granule as usize);
         let (word, mask) = position(granule);
         // SAFETY: the word is in the bitmap (caller).
         unsafe {
@@ -86,11 +94,15 @@ impl Edges {
     }
 
     /// The first edge from `from` on that is valid; the last bit is not among them, unless it is.
-    pub fn first_from(&self, from: u32) -> Option<u32> {
+    ///
+    /// # Safety
+    ///
+    /// There are granules: the bitmap was [extended](Self::extend).
+    pub unsafe fn first_from(&self, from: u32) -> Option<u32> {
         let mut bit = from;
         while bit <= self.valid {
             let (word, mask) = position(bit);
-            // SAFETY: the bit is valid, so it is in the bitmap.
+            // SAFETY: the bit is valid, so it is in the bitmap (caller, invariant 2).
             let rest = unsafe { self.words.add(word).read() } & mask.wrapping_neg();
             if rest != 0 {
                 let found = word as u32 * 64 + rest.trailing_zeros();

@@ -15,13 +15,17 @@
 //!    before it. What the table says of the block before the first means nothing in a bin of one
 //!    size, and is which bin it is in a bin of several ([`before_first`]).
 //! 3. The map has a bin's bit if and only if its list is not empty.
+//! 4. All methods are called with the same table: that of the space that the lists are of. Those that
+//!    read it are `unsafe` for that.
 
 use core::hint::assert_unchecked;
+
+use allotrope_sync::fatal::promised;
 
 use super::space::Run;
 use super::table::{NONE, Table, is_block};
 use crate::layout::bins::{BINS, BinMap, FIRST_STEPPED, bin_of, stepped_bin_of};
-use crate::layout::granule::{MAX_GRANULES, padding};
+use crate::layout::granule::{BlockSize, MAX_GRANULES, padding};
 
 /// How many blocks of one bin are looked at for the one that fits best.
 const LOOK: u32 = 4;
@@ -63,26 +67,35 @@ impl Lists {
 
     /// Takes out the block that was linked last among those of exactly `size` granules, which is
     /// less than [`FIRST_STEPPED`].
+    ///
+    /// # Safety
+    ///
+    /// `size` is; and invariant 4.
     #[inline(always)]
-    pub(super) fn pop(&mut self, table: &impl Table, size: u32) -> Option<u32> {
-        if !is_block(self.head(size)) {
-            return None;
+    pub(super) unsafe fn pop(&mut self, table: &impl Table, size: u32) -> Option<u32> {
+        // SAFETY: as the caller promises; where it is a block, there is one.
+        unsafe {
+            if !is_block(self.head(size)) {
+                return None;
+            }
+            Some(self.pop_first(table, size))
         }
-        // SAFETY: there is a block.
-        Some(unsafe { self.pop_first(table, size) })
     }
 
     /// [`pop`](Self::pop), where a block is known to be.
     ///
     /// # Safety
     ///
-    /// There is a block of `size` granules, which is less than [`FIRST_STEPPED`].
+    /// There is a block of `size` granules, which is less than [`FIRST_STEPPED`]; and invariant 4.
     #[inline(always)]
     pub(super) unsafe fn pop_first(&mut self, table: &impl Table, size: u32) -> u32 {
-        let head = self.head(size);
-        // SAFETY: the head of a list is a free block (invariant 1).
-        let next = unsafe { table.next(table.place(head)) };
-        self.set_head(size, next);
+        // SAFETY: sizes below `FIRST_STEPPED` are bins; the head of a list is a free block (invariant 1).
+        let (head, next) = unsafe {
+            let head = self.head(size);
+            let next = table.next(table.place(head));
+            self.set_head(size, next);
+            (head, next)
+        };
         if !is_block(next) {
             self.map.remove_exact(size);
         }
@@ -112,9 +125,9 @@ impl Lists {
         block: u32,
         bin: u32,
     ) {
-        let head = self.head(bin);
         // SAFETY: both are free blocks (caller, invariant 1).
         unsafe {
+            let head = self.head(bin);
             table.set_next(place, head);
             table.set_prev(place, before_first(bin));
             if !is_block(head) {
@@ -122,8 +135,8 @@ impl Lists {
             } else {
                 table.set_prev(table.place(head), block);
             }
+            self.set_head(bin, block);
         }
-        self.set_head(bin, block);
     }
 
     /// Takes a free block out of the list of its bin of several sizes.
@@ -138,6 +151,7 @@ impl Lists {
         unsafe {
             let (next, prev) = (table.next(place), table.prev(place));
             if let Some(bin) = bin_before(prev) {
+                promised!((bin as usize) < BINS, "a bin for no size", bin as usize);
                 assert_unchecked((bin as usize) < BINS);
                 self.set_head(bin, next);
                 if !is_block(next) {
@@ -166,17 +180,17 @@ impl Lists {
         block: u32,
         bin: u32,
     ) {
-        let head = self.head(bin);
         // SAFETY: both are free blocks (caller, invariant 1).
         unsafe {
+            let head = self.head(bin);
             table.set_next(place, head);
             if !is_block(head) {
                 self.map.insert_exact(bin);
             } else {
                 table.set_prev(table.place(head), block);
             }
+            self.set_head(bin, block);
         }
-        self.set_head(bin, block);
     }
 
     /// Takes a free block out of the list of its bin of one size.
@@ -241,8 +255,13 @@ impl Lists {
     }
 
     /// The free blocks of a bin.
-    pub(super) fn list(&self, table: &impl Table, bin: u32) -> impl Iterator<Item = Run> {
-        let mut block = self.head(bin);
+    ///
+    /// # Safety
+    ///
+    /// `bin` is one, below [`BINS`]; and invariant 4.
+    pub(super) unsafe fn list(&self, table: &impl Table, bin: u32) -> impl Iterator<Item = Run> {
+        // SAFETY: as the caller promises.
+        let mut block = unsafe { self.head(bin) };
         core::iter::from_fn(move || {
             if !is_block(block) {
                 return None;
@@ -258,9 +277,14 @@ impl Lists {
     }
 
     /// The size of the largest block in a list.
-    pub(super) fn largest(&self, table: &impl Table) -> u32 {
+    ///
+    /// # Safety
+    ///
+    /// Invariant 4.
+    pub(super) unsafe fn largest(&self, table: &impl Table) -> u32 {
         let Some(bin) = self.map.last() else { return 0 };
-        self.list(table, bin).map(|run| run.size).max().unwrap_or(0)
+        // SAFETY: as the caller promises; what is in the map is a bin.
+        unsafe { self.list(table, bin) }.map(|run| run.size).max().unwrap_or(0)
     }
 
     /// Is there any block of [`FIRST_STEPPED`] granules or more?
@@ -276,30 +300,43 @@ impl Lists {
 
     /// The free block that fits `size` granules best among those looked at in bins of several
     /// sizes, and its bin; or [`Run::NOWHERE`].
+    ///
+    /// # Safety
+    ///
+    /// Invariant 4.
     #[inline(always)]
-    pub(super) fn find_stepped(&self, table: &impl Table, size: u32) -> (Run, u32) {
-        if size < FIRST_STEPPED {
-            return match self.map.first_stepped() {
-                Some(bin) => (self.best_of::<LOOK>(table, bin, size, u32::MAX), bin),
+    pub(super) unsafe fn find_stepped(&self, table: &impl Table, size: BlockSize) -> (Run, u32) {
+        let size = size.get();
+        // SAFETY: for all below: as the caller promises; what is in the map is a bin, as is that of a
+        // `BlockSize`.
+        unsafe {
+            if size < FIRST_STEPPED {
+                return match self.map.first_stepped() {
+                    Some(bin) => (self.best_of::<LOOK>(table, bin, size, u32::MAX), bin),
+                    None => (Run::NOWHERE, 0),
+                };
+            }
+            // Some blocks here are too short, in all above none is.
+            let bin = stepped_bin_of(size);
+            let best = self.best_of::<LOOK>(table, bin, size, SHORT);
+            if is_block(best.start) {
+                return (best, bin);
+            }
+            match self.map.first_above(bin) {
+                Some(bin) => (self.best_of::<LOOK_ABOVE>(table, bin, size, u32::MAX), bin),
                 None => (Run::NOWHERE, 0),
-            };
-        }
-        // Some blocks here are too short, in all above none is.
-        let bin = stepped_bin_of(size);
-        let best = self.best_of::<LOOK>(table, bin, size, SHORT);
-        if is_block(best.start) {
-            return (best, bin);
-        }
-        match self.map.first_above(bin) {
-            Some(bin) => (self.best_of::<LOOK_ABOVE>(table, bin, size, u32::MAX), bin),
-            None => (Run::NOWHERE, 0),
+            }
         }
     }
 
     /// The shortest block of at least `size` granules, and of less than `too_long` more, among the
     /// first `LOOK` of a bin, or [`Run::NOWHERE`], which unlike an option is returned in registers.
+    ///
+    /// # Safety
+    ///
+    /// As for [`list`](Self::list).
     #[inline(always)]
-    fn best_of<const LOOK: u32>(
+    unsafe fn best_of<const LOOK: u32>(
         &self,
         table: &impl Table,
         bin: u32,
@@ -307,7 +344,8 @@ impl Lists {
         too_long: u32,
     ) -> Run {
         let (mut best, mut least) = (NONE, too_long);
-        let mut block = self.head(bin);
+        // SAFETY: as the caller promises.
+        let mut block = unsafe { self.head(bin) };
         for _ in 0..LOOK {
             if !is_block(block) {
                 break;
@@ -333,16 +371,22 @@ impl Lists {
     /// A free block in which an aligned block of `size` granules has room, and its bin, or
     /// [`Run::NOWHERE`]: the first that may happen to have room, or else one that is long enough
     /// wherever it starts. `size + align` is a size.
+    ///
+    /// # Safety
+    ///
+    /// Invariant 4.
     #[inline(always)]
-    pub(super) fn find_aligned(
+    pub(super) unsafe fn find_aligned(
         &self,
         table: &impl Table,
-        size: u32,
+        size: BlockSize,
         align: u32,
         phase: u32,
     ) -> (Run, u32) {
+        let size = size.get();
         let Some(bin) = self.map.first_from(bin_of(size)) else { return (Run::NOWHERE, 0) };
-        let first = self.first_of(table, bin);
+        // SAFETY: as the caller promises; what is in the map is a bin that holds some.
+        let first = unsafe { self.first_of(table, bin) };
         if has_room(first, size, align, phase) {
             return (first, bin);
         }
@@ -354,23 +398,30 @@ impl Lists {
             self.map.first_from(longest)
         };
         match sure {
-            Some(bin) => (self.first_of(table, bin), bin),
+            // SAFETY: as above.
+            Some(bin) => (unsafe { self.first_of(table, bin) }, bin),
             None => (Run::NOWHERE, 0),
         }
     }
 
     /// The same, where all blocks are looked at that may happen to have room.
+    ///
+    /// # Safety
+    ///
+    /// Invariant 4.
     #[cold]
-    pub(super) fn find_aligned_anywhere(
+    pub(super) unsafe fn find_aligned_anywhere(
         &self,
         table: &impl Table,
-        size: u32,
+        size: BlockSize,
         align: u32,
         phase: u32,
     ) -> Run {
+        let size = size.get();
         let mut bin = bin_of(size);
         while let Some(next) = self.map.first_from(bin) {
-            let mut list = self.list(table, next);
+            // SAFETY: as the caller promises; what is in the map is a bin.
+            let mut list = unsafe { self.list(table, next) };
             if let Some(run) = list.find(|&run| has_room(run, size, align, phase)) {
                 return run;
             }
@@ -379,28 +430,43 @@ impl Lists {
         Run::NOWHERE
     }
 
-    /// The first block of a bin that holds some.
+    /// The first block of a bin.
+    ///
+    /// # Safety
+    ///
+    /// As for [`list`](Self::list), and the bin holds some.
     #[inline(always)]
-    fn first_of(&self, table: &impl Table, bin: u32) -> Run {
-        let start = self.head(bin);
+    unsafe fn first_of(&self, table: &impl Table, bin: u32) -> Run {
         // SAFETY: only free blocks are in lists, and the table holds them (invariant 1).
-        Run { start, size: unsafe { table.size(table.place(start)) } }
+        unsafe {
+            let start = self.head(bin);
+            Run { start, size: table.size(table.place(start)) }
+        }
     }
 
-    /// The first block of a bin.
+    /// The first block of a bin, or [`NONE`].
+    ///
+    /// # Safety
+    ///
+    /// `bin` is one: that of a [`BlockSize`] or of a free block, for which `bin_of` stays below [`BINS`]
+    /// (tested: it is monotone, and `BINS` is one above the largest size's), or one of the map's, which
+    /// has bits for bins of blocks only (invariant 3).
     #[inline(always)]
-    fn head(&self, bin: u32) -> u32 {
-        debug_assert!((bin as usize) < BINS);
-        // SAFETY: bins come from `bin_of`, which stays below `BINS` for every size that a block
-        // can have (tested: it is monotone, and `BINS` is one above the largest size's), or from
-        // the map, which has bits for bins of blocks only (invariant 3).
+    unsafe fn head(&self, bin: u32) -> u32 {
+        promised!((bin as usize) < BINS, "a bin for no size", bin as usize);
+        // SAFETY: as the caller promises.
         unsafe { *self.heads.get_unchecked(bin as usize) }
     }
 
+    /// Makes a block the first of a bin.
+    ///
+    /// # Safety
+    ///
+    /// As for `head`.
     #[inline(always)]
-    fn set_head(&mut self, bin: u32, block: u32) {
-        debug_assert!((bin as usize) < BINS);
-        // SAFETY: as in `head`.
+    unsafe fn set_head(&mut self, bin: u32, block: u32) {
+        promised!((bin as usize) < BINS, "a bin for no size", bin as usize);
+        // SAFETY: as the caller promises.
         unsafe { *self.heads.get_unchecked_mut(bin as usize) = block };
     }
 }

@@ -49,12 +49,15 @@ pub use space::{Run, Space};
 pub use span::Span;
 pub use table::{NONE, Table};
 
-use super::{Broken, Strategy, dangling};
+use super::{Broken, Strategy, carry_over, dangling};
 use crate::AllocError;
 use crate::hook::{Delivery, Event, EventKind, Hook, Log, NoHook};
-use crate::layout::granule::{GRANULE_SIZE, bytes_of, extent, granules_for, granules_of};
-use crate::policy::{DefaultPolicy, Policy};
-use crate::source::{Source, release_clean};
+use crate::layout::granule::{
+    BlockSize, GRANULE_SIZE, bytes_of, extent, granules_for, granules_of,
+};
+use crate::policy::{DefaultPolicy, Policy, ValidPolicy};
+use crate::source::provenance::ours;
+use crate::source::{Firm, Source, release_clean};
 
 /// Variable sizes from one region or a few, packed tightly: the smallest free block that is large
 /// enough serves a request, and blocks have no headers.
@@ -100,7 +103,7 @@ use crate::source::{Source, release_clean};
 #[repr(C)] // As `Area` is.
 pub struct BestFit<S: Source, P: Policy = DefaultPolicy, H: Hook = NoHook> {
     areas: Areas,
-    source: S,
+    source: Firm<S>,
     log: Log<H>,
     policy: PhantomData<P>,
 }
@@ -118,21 +121,31 @@ impl<S: Source> BestFit<S> {
 impl<S: Source, P: Policy> BestFit<S, P> {
     /// Best fit over the regions of `source`, by the figures of a policy that the type names.
     pub const fn with_policy(source: S) -> Self {
-        const { P::VALID };
-        Self { areas: Areas::new(), source, log: Log::silent(), policy: PhantomData }
+        const { ValidPolicy::<P>::CHECKED };
+        Self {
+            areas: Areas::new(),
+            source: Firm::new(source),
+            log: Log::silent(),
+            policy: PhantomData,
+        }
     }
 }
 
 impl<S: Source, P: Policy, H: Hook> BestFit<S, P, H> {
     /// Best fit over the regions of `source`, that tells `hook` what happens.
     pub fn with_hook(source: S, hook: H) -> Self {
-        const { P::VALID };
-        Self { areas: Areas::new(), source, log: Log::new(hook), policy: PhantomData }
+        const { ValidPolicy::<P>::CHECKED };
+        Self {
+            areas: Areas::new(),
+            source: Firm::new(source),
+            log: Log::new(hook),
+            policy: PhantomData,
+        }
     }
 
     /// Where its bytes come from.
     pub const fn source(&self) -> &S {
-        &self.source
+        self.source.get()
     }
 
     /// Runs of used and of free memory in address order, from region to region. Blocks in use
@@ -153,11 +166,17 @@ impl<S: Source, P: Policy, H: Hook> BestFit<S, P, H> {
         self.areas.iter_mut().filter_map(|area| area.space.settle().then_some(())).count() > 0
     }
 
-    fn release(&mut self, mut area: Area) {
-        let (start, granules) = (area.start(), area.space.granules());
+    /// Gives the region of an area back.
+    ///
+    /// # Safety
+    ///
+    /// The area is one of this strategy's, in its list no more, and nobody needs a block of it.
+    unsafe fn release(&mut self, mut area: Area) {
         if let Some(region) = area.take_region() {
-            note(&mut self.log, EventKind::Release, start, granules);
-            // SAFETY: the region is on loan from this source, and nobody needs what is in it.
+            let all = Run { start: 0, size: area.space.granules() };
+            note(&mut self.log, EventKind::Release, &area, all);
+            // SAFETY: the region is on loan from this source, and nobody needs what is in it
+            // (caller).
             unsafe { release_clean(&self.source, region) };
         }
     }
@@ -171,20 +190,21 @@ impl<S: Source, P: Policy, H: Hook> BestFit<S, P, H> {
     #[inline(never)]
     unsafe fn deallocate_further(&mut self, start: NonNull<u8>, layout: Layout, size: u32) {
         let Some((area, granule)) = self.areas.of(start) else { return };
+        let place = area.own(start);
         // SAFETY: the block is in use, `size` granules long, and nobody needs it (caller).
-        let run = unsafe { area.space.free(start, Run { start: granule, size }) };
-        let free = area.address(run.start);
+        let run = unsafe { area.space.free(place, Run { start: granule, size }) };
+        let free = area.start().addr().get() + bytes_of(run.start);
         self.tell_freed(start, layout, free, run.size - size);
     }
 
     /// Tells the hook that a block was freed, and joined with `more` granules to one at `free`.
     #[inline(always)]
-    fn tell_freed(&mut self, start: NonNull<u8>, layout: Layout, free: NonNull<u8>, more: u32) {
+    fn tell_freed(&mut self, start: NonNull<u8>, layout: Layout, free: usize, more: u32) {
         self.log.push(|| event(EventKind::Free, start, layout));
         if more > 0 {
             self.log.push(|| {
                 let size = extent(layout.size(), layout.align()).unwrap_or(0) + bytes_of(more);
-                Event::internal(EventKind::Coalesce, free.addr().get(), size)
+                Event::internal(EventKind::Coalesce, free, size)
             });
         }
     }
@@ -210,14 +230,15 @@ impl<S: Source, P: Policy, H: Hook> BestFit<S, P, H> {
         let mut clean = area.clean();
         if new_size > old_size {
             let held = area.space.granules();
-            // SAFETY: the block is in use, and `old_size` granules long (caller).
+            // SAFETY: the block is in use, and `old_size` granules long (caller); all areas'
+            // regions are on loan from this source.
             clean = unsafe { area.grow(&self.source, granule, old_size, new_size) }?;
             let added = area.space.granules() - held;
             if added > 0 {
-                note(&mut self.log, EventKind::Refill, area.address(held), added);
+                note(&mut self.log, EventKind::Refill, area, Run { start: held, size: added });
             }
         }
-        let block = NonNull::slice_from_raw_parts(area.address(granule), bytes_of(new_size));
+        let block = NonNull::slice_from_raw_parts(area.own(start), bytes_of(new_size));
         if zeroed {
             let known = known_zero(granule, new_size, clean).max(old.size());
             // SAFETY: the block is in use, and the caller's.
@@ -238,7 +259,7 @@ impl<S: Source, P: Policy, H: Hook> BestFit<S, P, H> {
         }
         self.log.push(|| event(EventKind::Free, start, old));
         self.log.push(|| event(EventKind::Allocate, start, new));
-        Some(NonNull::slice_from_raw_parts(start, bytes_of(new_size)))
+        Some(NonNull::slice_from_raw_parts(ours(start), bytes_of(new_size)))
     }
 
     /// [`Strategy::grow`], where the extent is another.
@@ -311,9 +332,12 @@ impl<S: Source, P: Policy, H: Hook> BestFit<S, P, H> {
             return Err(AllocError);
         }
         let (area, granule) = self.areas.of(start).ok_or(AllocError)?;
-        // SAFETY: the block is in use, and `old_size` granules long (caller).
-        let run = unsafe { area.grow_down(granule, old_size, new_size, old.size()) };
-        let start_now = area.address(run.ok_or(AllocError)?.start);
+        // SAFETY: the block is in use, and `old_size` granules long (caller); `run` lies in the
+        // area.
+        let start_now = unsafe {
+            let run = area.grow_down(granule, old_size, new_size, old.size());
+            area.address(run.ok_or(AllocError)?.start)
+        };
         self.log.push(|| event(EventKind::Free, start, old));
         self.log.push(|| event(EventKind::Allocate, start_now, new));
         Ok(NonNull::slice_from_raw_parts(start_now, bytes_of(new_size)))
@@ -323,7 +347,8 @@ impl<S: Source, P: Policy, H: Hook> BestFit<S, P, H> {
 // SAFETY: a block is cut from free granules, which are nobody's, at an address that `padding` made
 // a multiple of the alignment; so blocks do not overlap, and lie in regions that stay where they
 // are until `drop`, `reset` or `trim` (which releases only what has no block in use). Every size
-// that fits has the same number of granules. Nothing unwinds but debug assertions on misuse.
+// that fits has the same number of granules. Nothing unwinds: a `Firm` source ends the
+// program where it would, and so does what `promised!` finds.
 unsafe impl<S: Source, P: Policy, H: Hook> Strategy for BestFit<S, P, H> {
     type Hook = H;
 
@@ -335,13 +360,13 @@ unsafe impl<S: Source, P: Policy, H: Hook> Strategy for BestFit<S, P, H> {
 
     #[inline(always)]
     fn allocate(&mut self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
-        let Some(size) = granules_for(layout.size()) else {
+        let Some(size) = BlockSize::for_bytes(layout.size()) else {
             return if layout.size() == 0 { Ok(dangling(layout)) } else { Err(AllocError) };
         };
         match self.take_first(layout, size) {
             Some(taken) => {
-                taken.tell(&mut self.log, layout, size);
-                Ok(taken.block(size))
+                taken.tell(&mut self.log, layout, size.get());
+                Ok(taken.block(size.get()))
             }
             // In a function of its own, which returns in registers.
             None => self.allocate_slow(layout, size),
@@ -349,10 +374,10 @@ unsafe impl<S: Source, P: Policy, H: Hook> Strategy for BestFit<S, P, H> {
     }
 
     fn allocate_zeroed(&mut self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
-        let Some(size) = granules_for(layout.size()) else {
+        let Some(size) = BlockSize::for_bytes(layout.size()) else {
             return self.allocate(layout);
         };
-        let taken = self.take(layout, size)?;
+        let (taken, size) = (self.take(layout, size)?, size.get());
         taken.tell(&mut self.log, layout, size);
         // SAFETY: the block is new, and nobody else has it.
         unsafe { zero(taken.block(size), 0, known_zero(taken.granule, size, taken.clean)) };
@@ -370,9 +395,11 @@ unsafe impl<S: Source, P: Policy, H: Hook> Strategy for BestFit<S, P, H> {
             // SAFETY: as the caller promises.
             return unsafe { self.deallocate_further(start, layout, size) };
         };
+        // Not `Area::own`: it would cost an instruction or two, for the region's pointer is not at hand.
+        let place = ours(start);
         // SAFETY: the block is in use, `size` granules long, and nobody needs it (caller).
-        let run = unsafe { area.space.free(start, Run { start: granule, size }) };
-        let free = area.address(run.start);
+        let run = unsafe { area.space.free(place, Run { start: granule, size }) };
+        let free = area.start().addr().get() + bytes_of(run.start);
         self.tell_freed(start, layout, free, run.size - size);
     }
 
@@ -408,7 +435,7 @@ unsafe impl<S: Source, P: Policy, H: Hook> Strategy for BestFit<S, P, H> {
             return unsafe { self.grow_at_last(start, old, new, true) };
         };
         // SAFETY: both blocks are in use, so they do not overlap, and the old one is no longer.
-        unsafe { block.cast::<u8>().copy_from_nonoverlapping(start, old.size()) };
+        unsafe { carry_over(start, block, old.size()) };
         // SAFETY: as the caller promises.
         unsafe { self.deallocate(start, old) };
         Ok(block)
@@ -432,15 +459,14 @@ unsafe impl<S: Source, P: Policy, H: Hook> Strategy for BestFit<S, P, H> {
             return unsafe { self.relocate(start, old, new, new.size()) };
         }
         let (area, granule) = self.areas.of(start).ok_or(AllocError)?;
-        let block = NonNull::slice_from_raw_parts(area.address(granule), bytes_of(new_size));
+        let block = NonNull::slice_from_raw_parts(area.own(start), bytes_of(new_size));
         if new_size < old_size {
             // SAFETY: the end of the block is in use, and nobody needs it any more (caller).
             let run = unsafe {
                 let end = Run { start: granule + new_size, size: old_size - new_size };
                 area.space.free(area.address(end.start), end)
             };
-            let rest = area.address(run.start);
-            note(&mut self.log, EventKind::Split, rest, run.size);
+            note(&mut self.log, EventKind::Split, area, run);
         }
         self.log.push(|| event(EventKind::Free, start, old));
         self.log.push(|| event(EventKind::Allocate, start, new));
@@ -449,7 +475,7 @@ unsafe impl<S: Source, P: Policy, H: Hook> Strategy for BestFit<S, P, H> {
 
     fn reset(&mut self) {
         for area in self.areas.iter_mut() {
-            // SAFETY: `reset` says that no block is used any more.
+            // SAFETY: to borrow a strategy mutably for this ends all blocks (`Strategy::reset`).
             unsafe { area.space.reset() };
         }
     }
@@ -457,9 +483,11 @@ unsafe impl<S: Source, P: Policy, H: Hook> Strategy for BestFit<S, P, H> {
     fn trim(&mut self) {
         self.settle();
         while let Some(area) = self.areas.take_unused() {
-            self.release(area);
+            // SAFETY: it was taken out of the list just now, for it has no block in use.
+            unsafe { self.release(area) };
         }
-        self.areas.iter().for_each(|area| area.discard_free(&self.source));
+        // SAFETY: all areas' regions are on loan from this source.
+        self.areas.iter().for_each(|area| unsafe { area.discard_free(&self.source) });
     }
 
     fn bytes_used(&self) -> usize {
@@ -492,7 +520,8 @@ unsafe impl<S: Source, P: Policy, H: Hook> Strategy for BestFit<S, P, H> {
 impl<S: Source, P: Policy, H: Hook> Drop for BestFit<S, P, H> {
     fn drop(&mut self) {
         while let Some(area) = self.areas.take_any() {
-            self.release(area);
+            // SAFETY: all blocks go with the strategy, and it was taken out of the list just now.
+            unsafe { self.release(area) };
         }
         self.log.take().deliver();
     }
@@ -536,6 +565,8 @@ fn event(kind: EventKind, start: NonNull<u8>, layout: Layout) -> Event {
 }
 
 #[inline(always)]
-fn note<H: Hook>(log: &mut Log<H>, kind: EventKind, start: NonNull<u8>, granules: u32) {
-    log.push(|| Event::internal(kind, start.addr().get(), bytes_of(granules)));
+fn note<H: Hook>(log: &mut Log<H>, kind: EventKind, area: &Area, run: Run) {
+    log.push(|| {
+        Event::internal(kind, area.start().addr().get() + bytes_of(run.start), bytes_of(run.size))
+    });
 }

@@ -16,6 +16,7 @@ use super::edges::Edges;
 use super::space::{Run, Space};
 use super::table::Table;
 use crate::layout::area::edges_size;
+use crate::layout::granule::BlockSize;
 use crate::source::{OsPages, Region, Source};
 
 const PAGE: usize = 4096;
@@ -87,15 +88,17 @@ impl Pages {
         let region = OsPages::new().reserve(size, size).unwrap();
         let mut bitmap = vec![u64::MAX; edges_size(pages) / 8];
         let words = NonNull::new(bitmap.as_mut_ptr()).unwrap();
-        let mut space = Space::new(SideTable(vec![[7; 4]; pages as usize]), Edges::new(words));
-        // SAFETY: table and bitmap are as long, and the pages nobody else's.
+        let table = SideTable(vec![[7; 4]; pages as usize]);
+        // SAFETY: table and bitmap have as many entries, and go with the space.
+        let mut space = unsafe { Space::new(table, Edges::new(words)) };
+        // SAFETY: as above, and the pages are nobody else's.
         unsafe { space.extend(pages) };
         Self { space, region, _bitmap: bitmap }
     }
 
     /// Takes `size` pages, and commits them.
     fn allocate(&mut self, size: u32) -> Option<Run> {
-        let start = self.space.allocate(size)?.start;
+        let start = self.space.allocate(BlockSize::new(size as usize)?)?.start;
         let run = Run { start, size };
         // SAFETY: the range lies in the region, which is on loan.
         unsafe { OsPages::new().commit(&self.region, Self::bytes(run)).unwrap() };

@@ -15,6 +15,8 @@
 //! 1. A slot holds the first granule of a block of its size that the space gave out and that was
 //!    freed since, or none. To all others in the space the block is in use.
 
+use allotrope_sync::fatal::promised;
+
 use super::space::Run;
 use super::table::NONE;
 use crate::layout::bins::FIRST_STEPPED;
@@ -60,10 +62,10 @@ impl Parked {
         if block.size >= self.below {
             return false;
         }
-        debug_assert!(self.below <= SIZES);
+        promised!(self.below <= SIZES, "more sizes parked than there are", self.below as usize);
         // SAFETY: `below` is at most the number of slots.
         let slot = unsafe { self.slots.get_unchecked_mut(block.size as usize) };
-        debug_assert!(*slot != block.start, "a block is freed twice");
+        promised!(*slot != block.start, "a block is freed twice, at granule", block.start as usize);
         let is_empty = *slot == NONE;
         if is_empty {
             *slot = block.start;

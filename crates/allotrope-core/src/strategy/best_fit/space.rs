@@ -33,11 +33,14 @@ mod walk;
 
 use core::hint::assert_unchecked;
 
+use allotrope_sync::fatal::promised;
+
 use super::edges::Edges;
 use super::lists::Lists;
 use super::parked::Parked;
 use super::table::{NONE, Table, is_block};
 use crate::layout::bins::{FIRST_STEPPED, stepped_bin_of};
+use crate::layout::granule::BlockSize;
 
 /// One range of granules, and the free blocks in it.
 #[derive(Debug)]
@@ -84,7 +87,13 @@ impl<T: Table> Space<T> {
     /// A space of no granules yet. It becomes one of some by [`extend`](Self::extend).
     ///
     /// Nothing is touched until then, so `table` and `edges` may dangle.
-    pub const fn new(table: T, edges: Edges) -> Self {
+    ///
+    /// # Safety
+    ///
+    /// Nobody walks the free blocks of a space that was never extended. Sizes that are asked for are
+    /// above 0 and in the range of [`granule`](crate::layout::granule), alignments powers of two in it.
+    /// Table and edges stay valid, and nobody else's, for as long as the space is used.
+    pub const unsafe fn new(table: T, edges: Edges) -> Self {
         const { assert!(T::SHORTEST_TAIL > FIRST_STEPPED, "a tail as short as what is parked") };
         let (parked, lists) = (Parked::new(), Lists::new());
         Self { table, edges, granules: 0, tail: NONE, shortest_tail: 0, parked, lists }
@@ -157,16 +166,18 @@ impl<T: Table> Space<T> {
     /// Takes a block of `size` granules out, and returns the free block that it was cut from.
     /// The block is at its start.
     #[inline(always)]
-    pub fn allocate(&mut self, size: u32) -> Option<Run> {
+    pub fn allocate(&mut self, wanted: BlockSize) -> Option<Run> {
+        let size = wanted.get();
         if size >= FIRST_STEPPED {
-            return self.allocate_large(size).found();
+            return self.allocate_large(wanted).found();
         }
         if let Some(start) = self.parked.take(size) {
             // SAFETY: the block is in range, and ours until now.
             unsafe { self.table.take(self.table.place(start), size) };
             return Some(Run { start, size });
         }
-        if let Some(start) = self.lists.pop(&self.table, size) {
+        // SAFETY: the lists are of this table, and the size is below `FIRST_STEPPED`.
+        if let Some(start) = unsafe { self.lists.pop(&self.table, size) } {
             // SAFETY: the block was free and in no list any more; it is in use now.
             unsafe {
                 self.edges.toggle(start);
@@ -178,14 +189,15 @@ impl<T: Table> Space<T> {
             }
             return Some(Run { start, size });
         }
-        self.allocate_longer(size)
+        self.allocate_longer(wanted)
     }
 
     /// [`allocate`](Self::allocate), where no block is exactly as long.
     #[inline(always)]
-    fn allocate_longer(&mut self, size: u32) -> Option<Run> {
+    fn allocate_longer(&mut self, wanted: BlockSize) -> Option<Run> {
+        let size = wanted.get();
         let Some(longer) = self.lists.next_exact(size) else {
-            return self.allocate_large(size).found();
+            return self.allocate_large(wanted).found();
         };
         // SAFETY: the block was free and is in no list any more. Its front is in use now; the rest
         // is ours to link, and has no free neighbour, as the block had none (invariant 3).
@@ -207,10 +219,11 @@ impl<T: Table> Space<T> {
     /// [`allocate`](Self::allocate) from a bin of several sizes, or from the tail; [`Run::NOWHERE`]
     /// where there is none, which is returned in registers and an option is not.
     #[inline(never)]
-    fn allocate_large(&mut self, size: u32) -> Run {
+    fn allocate_large(&mut self, wanted: BlockSize) -> Run {
         if self.lists.has_stepped() {
-            return self.allocate_stepped(size);
+            return self.allocate_stepped(wanted);
         }
+        let size = wanted.get();
         if self.is_tail_for(size) {
             // SAFETY: just asked.
             return unsafe { self.shorten_tail(size) };
@@ -221,8 +234,10 @@ impl<T: Table> Space<T> {
     /// [`allocate`](Self::allocate) from a bin of several sizes, if any fits. What follows the search is
     /// a call in the last place each, so that little is saved on the stack, or nothing.
     #[inline(always)]
-    fn allocate_stepped(&mut self, size: u32) -> Run {
-        let (found, bin) = self.lists.find_stepped(&self.table, size);
+    fn allocate_stepped(&mut self, wanted: BlockSize) -> Run {
+        let size = wanted.get();
+        // SAFETY: the lists are of this table.
+        let (found, bin) = unsafe { self.lists.find_stepped(&self.table, wanted) };
         if !is_block(found.start) {
             return self.allocate_last(size);
         }
@@ -254,7 +269,8 @@ impl<T: Table> Space<T> {
     /// The granules of the block are in range, no part of a free block, and the caller's to give.
     #[inline(always)]
     pub unsafe fn free(&mut self, place: T::Place, block: Run) -> Run {
-        debug_assert!(block.size > 0 && block.end() <= self.granules, "a block outside its space");
+        let is_inside = (1..=self.granules).contains(&block.size) && block.end() <= self.granules;
+        promised!(is_inside, "a block outside its space, at granule", block.start as usize);
         // SAFETY: as the caller promises.
         unsafe {
             if self.parked.park(block) {
@@ -280,6 +296,8 @@ impl<T: Table> Space<T> {
             // A path for each case: what is not there need not be asked for again.
             if self.edges.toggle(block.start) {
                 let below = self.table.size_before(place);
+                let is_free = (1..=block.start).contains(&below);
+                promised!(is_free, "a block is freed twice, at granule", block.start as usize);
                 assert_unchecked(below > 0);
                 if !self.edges.toggle(end) {
                     return self.join_both(place, block, below, 0);
@@ -288,6 +306,8 @@ impl<T: Table> Space<T> {
                     return self.join_tail(place, block, below);
                 }
                 let above = self.table.size(self.table.after(place, block.size));
+                let is_free = (1..=self.granules - end).contains(&above);
+                promised!(is_free, "a block is freed twice, at granule", block.start as usize);
                 assert_unchecked(above > 0);
                 return self.join_both(place, block, below, above);
             }
@@ -299,6 +319,8 @@ impl<T: Table> Space<T> {
                 return self.join_tail(place, block, 0);
             }
             let above = self.table.size(self.table.after(place, block.size));
+            let is_free = (1..=self.granules - end).contains(&above);
+            promised!(is_free, "a block is freed twice, at granule", block.start as usize);
             assert_unchecked(above > 0);
             self.join_both(place, block, 0, above)
         }
@@ -443,9 +465,14 @@ impl<T: Table> Space<T> {
     }
 
     /// Notes that `size` granules at the start of a run are used, and a free block starts behind them.
+    ///
+    /// # Safety
+    ///
+    /// The run lies in the space, and has as many granules.
     #[inline(always)]
-    fn touch(&mut self, run: Run, size: u32) {
-        // SAFETY: the run lies in the space.
+    unsafe fn touch(&mut self, run: Run, size: u32) {
+        // SAFETY: the edges have a bit for each granule and for the end of the last (`extend`);
+        // this is one of them (caller).
         unsafe { self.edges.validate(Self::touched_by(run, size)) };
     }
 
@@ -458,6 +485,8 @@ impl<T: Table> Space<T> {
     /// Up to where all counts as touched when `size` granules at the start of a run are used.
     #[inline(always)]
     fn touched_by(run: Run, size: u32) -> u32 {
+        let is_whole = size <= run.size;
+        promised!(is_whole, "a free block was written to, at granule", run.start as usize);
         match run.size - size {
             0..FIRST_STEPPED => run.end(),
             _ => run.start + size + 1,
@@ -521,7 +550,9 @@ impl<T: Table> Space<T> {
     unsafe fn link_stepped(&mut self, place: T::Place, run: Run) {
         // SAFETY: as the caller promises.
         unsafe {
-            assert_unchecked(run.size >= FIRST_STEPPED);
+            let is_large = run.size >= FIRST_STEPPED;
+            promised!(is_large, "a size that has a list to itself", run.size as usize);
+            assert_unchecked(is_large);
             self.table.put(place, run.size);
             let bin = stepped_bin_of(run.size);
             self.lists.link_stepped(&mut self.table, place, run.start, bin);

@@ -31,7 +31,8 @@ impl Span {
             })
             .filter(|(run, _)| run.size > 0)
             .map(|(run, is_free)| Self {
-                start: area.address(run.start),
+                // SAFETY: runs lie in the area.
+                start: unsafe { area.address(run.start) },
                 size: bytes_of(run.size),
                 is_free,
             })

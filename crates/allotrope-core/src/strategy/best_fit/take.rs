@@ -13,14 +13,15 @@ use super::{BestFit, note};
 use crate::AllocError;
 use crate::hook::{EventKind, Hook};
 use crate::layout::area::Geometry;
-use crate::layout::granule::{GRANULE_SIZE, bytes_of, granules_of_align};
+use crate::layout::granule::{BlockSize, GRANULE_SIZE, bytes_of, granules_of_align};
 use crate::policy::Policy;
+use crate::source::provenance::exposed;
 use crate::source::{Source, reserve_ahead};
 
 impl<S: Source, P: Policy, H: Hook> BestFit<S, P, H> {
     /// Takes a block of `size` granules from the first area or, failing that, from any or from a
     /// new one.
-    pub(super) fn take(&mut self, layout: Layout, size: u32) -> Result<Taken, AllocError> {
+    pub(super) fn take(&mut self, layout: Layout, size: BlockSize) -> Result<Taken, AllocError> {
         match self.take_first(layout, size) {
             Some(taken) => Ok(taken),
             None => self.take_slow(layout, size),
@@ -29,7 +30,7 @@ impl<S: Source, P: Policy, H: Hook> BestFit<S, P, H> {
 
     /// Takes a block of `size` granules from the first area.
     #[inline(always)]
-    pub(super) fn take_first(&mut self, layout: Layout, size: u32) -> Option<Taken> {
+    pub(super) fn take_first(&mut self, layout: Layout, size: BlockSize) -> Option<Taken> {
         let align = layout.align();
         let area = self.areas.first_mut();
         let clean = area.clean();
@@ -39,7 +40,8 @@ impl<S: Source, P: Policy, H: Hook> BestFit<S, P, H> {
         } else {
             granules_of_align(align).and_then(|align| area.allocate_aligned(size, align))
         };
-        Some(Taken::new(area, size, found?, clean))
+        // SAFETY: the area has just given it out.
+        Some(unsafe { Taken::new(area, size.get(), found?, clean) })
     }
 
     /// Allocates a block of `size` granules where the first area has none.
@@ -48,15 +50,15 @@ impl<S: Source, P: Policy, H: Hook> BestFit<S, P, H> {
     pub(super) fn allocate_slow(
         &mut self,
         layout: Layout,
-        size: u32,
+        size: BlockSize,
     ) -> Result<NonNull<[u8]>, AllocError> {
         let taken = self.take_slow(layout, size)?;
-        taken.tell(&mut self.log, layout, size);
-        Ok(taken.block(size))
+        taken.tell(&mut self.log, layout, size.get());
+        Ok(taken.block(size.get()))
     }
 
     #[cold]
-    fn take_slow(&mut self, layout: Layout, size: u32) -> Result<Taken, AllocError> {
+    fn take_slow(&mut self, layout: Layout, size: BlockSize) -> Result<Taken, AllocError> {
         let align = granules_of_align(layout.align()).ok_or(AllocError)?;
         self.take_held(size, align)
             .or_else(|| self.settle().then(|| self.take_held(size, align)).flatten())
@@ -67,43 +69,51 @@ impl<S: Source, P: Policy, H: Hook> BestFit<S, P, H> {
     }
 
     /// Takes an aligned block of what is free already. If any will do, all blocks are looked at.
-    fn take_held(&mut self, size: u32, align: u32) -> Option<Taken> {
-        let held = |area| {
-            Taken::by(area, size, |area: &mut Area| match align {
-                1 => area.allocate(size).or_else(|| area.allocate_anywhere(size, 1)),
-                _ => area.allocate_aligned(size, align),
-            })
+    fn take_held(&mut self, size: BlockSize, align: u32) -> Option<Taken> {
+        let allocate = |area: &mut Area| match align {
+            1 => area.allocate(size).or_else(|| area.allocate_anywhere(size, 1)),
+            _ => area.allocate_aligned(size, align),
         };
+        // SAFETY: what an area allocates lies in it.
+        let held = |area| unsafe { Taken::by(area, size.get(), allocate) };
         self.areas.iter_mut().find_map(held)
     }
 
     /// Takes an aligned block of what is free already, however many blocks are looked at.
-    fn take_anywhere(&mut self, size: u32, align: u32) -> Option<Taken> {
-        let anywhere = |area| Taken::by(area, size, |area| area.allocate_anywhere(size, align));
+    fn take_anywhere(&mut self, size: BlockSize, align: u32) -> Option<Taken> {
+        let allocate = |area: &mut Area| area.allocate_anywhere(size, align);
+        // SAFETY: what an area allocates lies in it.
+        let anywhere = |area| unsafe { Taken::by(area, size.get(), allocate) };
         self.areas.iter_mut().find_map(anywhere)
     }
 
     /// Takes an aligned block of memory that the source has yet to give.
-    fn take_more(&mut self, size: u32, align: u32) -> Result<Taken, AllocError> {
-        let enough = size.checked_add(align - 1).ok_or(AllocError)?;
+    fn take_more(&mut self, size: BlockSize, align: u32) -> Result<Taken, AllocError> {
+        let enough = size.get().checked_add(align - 1).ok_or(AllocError)?;
         let growth = self.growth();
         for area in self.areas.iter_mut() {
-            if let Ok(run) = area.extend(&self.source, enough, growth) {
-                note(&mut self.log, EventKind::Refill, area.address(run.start), run.size);
-                return Taken::by(area, size, |area| area.allocate_aligned(size, align))
-                    .ok_or(AllocError);
+            // SAFETY: all areas' regions are on loan from this source.
+            if let Ok(run) = unsafe { area.extend(&self.source, enough, growth) } {
+                note(&mut self.log, EventKind::Refill, area, run);
+                let allocate = |area: &mut Area| area.allocate_aligned(size, align);
+                // SAFETY: what an area allocates lies in it.
+                return unsafe { Taken::by(area, size.get(), allocate) }.ok_or(AllocError);
             }
         }
-        let mut area = self.open_region(enough, size, growth)?;
-        let taken = Taken::by(&mut area, size, |area| {
+        let mut area = self.open_region(enough, size.get(), growth)?;
+        let allocate = |area: &mut Area| {
             area.allocate_aligned(size, align).or_else(|| area.allocate_anywhere(size, align))
-        });
-        let Some(taken) = taken else {
+        };
+        // SAFETY: what an area allocates lies in it.
+        let Some(taken) = (unsafe { Taken::by(&mut area, size.get(), allocate) }) else {
             // The region is shorter than `enough`, and not where the alignment would have it.
-            self.release(area);
+            // SAFETY: it is in no list yet, and has no block.
+            unsafe { self.release(area) };
             return Err(AllocError);
         };
-        self.areas.add(area).ok_or(AllocError)?;
+        // SAFETY: `open_region` left room for a header unless there was no area, and none was added
+        // since. The region is on loan until the area is taken out.
+        unsafe { self.areas.add(area) }.ok_or(AllocError)?;
         Ok(taken)
     }
 
@@ -126,17 +136,20 @@ impl<S: Source, P: Policy, H: Hook> BestFit<S, P, H> {
             bytes_of(growth)
         };
         let region = match self.source.reserve(roomy, wanted.max(roomy)) {
-            Ok(region) => region,
+            Ok(region) => exposed(region),
             // Where a region starts well, it needs less: a buffer that is just large enough must
             // not be refused.
-            Err(AllocError) => self.source.reserve(bytes_of(least), roomy)?,
+            Err(AllocError) => exposed(self.source.reserve(bytes_of(least), roomy)?),
         };
-        let mut area = Area::open(&self.source, region, header_size, least)?;
+        // SAFETY: the region was lent just above.
+        let mut area = unsafe { Area::open(&self.source, region, header_size, least) }?;
         let at_once = if S::RESERVES_AHEAD { growth } else { u32::MAX };
-        match area.extend(&self.source, enough.min(area.capacity()), at_once) {
-            Ok(run) => note(&mut self.log, EventKind::Refill, area.address(run.start), run.size),
+        // SAFETY: as above.
+        match unsafe { area.extend(&self.source, enough.min(area.capacity()), at_once) } {
+            Ok(run) => note(&mut self.log, EventKind::Refill, &area, run),
             Err(error) => {
-                self.release(area);
+                // SAFETY: it is in no list yet, and has no block.
+                unsafe { self.release(area) };
                 return Err(error);
             }
         }

@@ -23,21 +23,31 @@ pub(super) struct Taken {
 
 impl Taken {
     /// What `allocate` takes out of an area, with what was free behind it: a block of `size`.
-    pub(super) fn by(
+    ///
+    /// # Safety
+    ///
+    /// What `allocate` returns lies in the area.
+    pub(super) unsafe fn by(
         area: &mut Area,
         size: u32,
         allocate: impl FnOnce(&mut Area) -> Option<Run>,
     ) -> Option<Self> {
         let clean = area.clean();
         let found = allocate(area)?;
-        Some(Self::new(area, size, found, clean))
+        // SAFETY: as the caller promises.
+        Some(unsafe { Self::new(area, size, found, clean) })
     }
 
     /// A block of `size` granules at the start of what was `found`, in an area that was `clean`
     /// from there on before.
+    ///
+    /// # Safety
+    ///
+    /// `found` lies in the area.
     #[inline(always)]
-    pub(super) fn new(area: &Area, size: u32, found: Run, clean: u32) -> Self {
-        let (start, rest) = (area.address(found.start), found.size - size);
+    pub(super) unsafe fn new(area: &Area, size: u32, found: Run, clean: u32) -> Self {
+        // SAFETY: as the caller promises.
+        let (start, rest) = (unsafe { area.address(found.start) }, found.size - size);
         Self { start, rest, granule: found.start, clean }
     }
 

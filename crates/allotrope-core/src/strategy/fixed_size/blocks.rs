@@ -8,6 +8,7 @@ use core::ptr::NonNull;
 
 use crate::hook::{Delivery, Event, EventKind, Hook, Log, NoHook, Record};
 use crate::layout::uniform::{blocks_per_chunk, chunk_size};
+use crate::policy::ValidPolicy;
 use crate::slab::{self, Geometry, Slabs};
 use crate::source::Source;
 use crate::source::chunks::{Chunks, HEAD_SIZE, Wish};
@@ -100,13 +101,13 @@ impl<B: Shape, S: Source, P: Policy, H: Hook> Blocks<B, S, P, H> {
 
     const fn with_log(source: S, log: Log<H>) -> Self {
         // What contradicts itself does not compile, whether or not a block is ever taken.
-        const { (P::VALID, Self::WISH).0 };
+        const { (ValidPolicy::<P>::CHECKED, Self::WISH).0 };
         Self { slabs: Slabs::new(Shaped(PhantomData)), chunks: Chunks::new(source), log }
     }
 
     /// Where the bytes come from.
     pub(crate) const fn source(&self) -> &S {
-        self.chunks.source()
+        self.chunks.source().get()
     }
 
     /// Hands out a block for `layout`, which its shape serves.
@@ -139,17 +140,25 @@ impl<B: Shape, S: Source, P: Policy, H: Hook> Blocks<B, S, P, H> {
         if self.slabs.untouched() == 0 {
             let chunk = self.chunks.take(const { Self::WISH }, 1)?;
             let (address, size) = (chunk.start.addr().get(), chunk.size);
-            self.slabs.add(chunk);
+            // SAFETY: the chunk was just lent by the slabs' chunks, and is as long as a block
+            // needs.
+            unsafe { self.slabs.add(chunk) };
             self.log.push(|| Event::internal(EventKind::Refill, address, size));
         }
         self.slabs.advance().ok_or(AllocError)
     }
 
     /// Takes all blocks back.
-    pub(crate) fn reset(&mut self) {
+    ///
+    /// # Safety
+    ///
+    /// Nobody accesses a block afterwards.
+    pub(crate) unsafe fn reset(&mut self) {
         self.note_release();
         self.slabs.reset();
-        self.chunks.reset();
+        // SAFETY: the chunks are the slabs', which were forgotten just now; the rest as the caller
+        // promises.
+        unsafe { self.chunks.reset() };
     }
 
     /// Gives back the chunks that no block in use lies in. O(blocks in the free list × regions).

@@ -14,6 +14,7 @@ use crate::hook::{Delivery, Hook, NoHook};
 use crate::layout::uniform::{block_size, natural_align};
 use crate::policy::{DefaultPolicy, Policy};
 use crate::source::Source;
+use crate::source::provenance::ours;
 
 /// Blocks of one size, in O(1): for many objects of a kind that come and go.
 ///
@@ -116,7 +117,7 @@ impl<const SIZE: usize, S: Source, P: Policy, H: Hook> FixedSize<SIZE, S, P, H> 
             return Err(AllocError);
         }
         self.blocks.note_resize(start, old, new);
-        Ok(NonNull::slice_from_raw_parts(start, Self::BLOCK_SIZE))
+        Ok(NonNull::slice_from_raw_parts(ours(start), Self::BLOCK_SIZE))
     }
 
     /// Does a block of this size serve `layout`?
@@ -128,7 +129,8 @@ impl<const SIZE: usize, S: Source, P: Policy, H: Hook> FixedSize<SIZE, S, P, H> 
 
 // SAFETY: `Blocks` hands out every block once, aligned, `BLOCK_SIZE` bytes long, in regions that
 // stay where they are; only layouts that such a block serves get one. All sizes have the same
-// extent. Nothing unwinds but debug assertions on misuse.
+// extent. Nothing unwinds: a `Firm` source ends the
+// program where it would, and so does what `promised!` finds.
 unsafe impl<const SIZE: usize, S: Source, P: Policy, H: Hook> Strategy
     for FixedSize<SIZE, S, P, H>
 {
@@ -191,7 +193,8 @@ unsafe impl<const SIZE: usize, S: Source, P: Policy, H: Hook> Strategy
     }
 
     fn reset(&mut self) {
-        self.blocks.reset();
+        // SAFETY: to borrow a strategy mutably for this ends all blocks (`Strategy::reset`).
+        unsafe { self.blocks.reset() };
     }
 
     fn trim(&mut self) {

@@ -4,12 +4,14 @@ use core::alloc::Layout;
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
+use allotrope_sync::fatal::promised;
 use allotrope_sync::slots;
 
 use super::Pool;
-use super::chunk::Chunk;
+use super::chunk::Classed;
 use crate::hook::{EventKind, Hook, Record};
 use crate::layout::powers::{block_size, class_of};
+use crate::source::provenance::ours;
 use crate::strategy::dangling;
 use crate::{Policy, Source, poison};
 
@@ -81,7 +83,8 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
                 if bits == 0 {
                     break;
                 }
-                let block = chunk.block(class, number, bits.trailing_zeros());
+                // SAFETY: `take_word` took it of a chunk of this class.
+                let block = unsafe { chunk.block(class, number, bits.trailing_zeros()) };
                 poison::unpoison(block, block_size(class));
                 record.push(|| Self::event(EventKind::Allocate, block, class, layout));
                 place.write(block);
@@ -101,20 +104,25 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
         class: usize,
         most: usize,
         record: &mut H::Record,
-    ) -> Option<(Chunk<'_>, usize, u32)> {
+    ) -> Option<(Classed<'_>, usize, u32)> {
         if let Some(word) = self.word_of(shard, class) {
             // SAFETY: a shard's word is one of a chunk of this pool's.
             let bits = unsafe { word.as_ref() }.take_many(most);
             if bits != 0 {
-                let chunk = self.chunk_of(word);
+                // SAFETY: as above.
+                let chunk = unsafe { self.chunk_of(word) };
                 return Some((chunk, chunk.number_of(word), bits));
             }
         }
-        self.search(shard, class, record, |chunk, last| {
+        let take = |chunk: Classed<'_>, last| {
             let (number, bits) = chunk.occupancy().take_many(last, most)?;
             Some((number, (chunk.id(), number, bits)))
-        })
-        .map(|(id, number, bits)| (self.regions.chunk(id), number, bits))
+        };
+        // SAFETY: blocks were taken of the word with this number, and the chunk has the class.
+        unsafe {
+            let (id, number, bits) = self.search(shard, class, record, take)?;
+            Some((self.regions.classed(id), number, bits))
+        }
     }
 
     /// Frees blocks, on any thread.
@@ -138,8 +146,8 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
         let size = self.regions.chunk_size();
         let mut rest = blocks;
         while let [first, ..] = *rest {
-            // SAFETY: the block is one of ours, in use until now (caller).
-            let chunk = unsafe { Chunk::around(first, size) };
+            // SAFETY: the block is one of ours, in use until now (caller); as in `put`.
+            let chunk = unsafe { Classed::around(ours(first), size) };
             let (number, _) = chunk.place_of(class, first);
             let mut bits = 0;
             let mut record = H::Record::default();
@@ -152,7 +160,7 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
                 if word != number {
                     break;
                 }
-                debug_assert_eq!(bits & bit, 0, "a block is freed twice");
+                promised!(bits & bit == 0, "a block is freed twice", block.addr().get());
                 bits |= bit;
                 rest = others;
                 poison::poison(block, block_size(class));
@@ -160,7 +168,7 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
             }
             // SAFETY: the blocks' word is one of the chunk's.
             if unsafe { chunk.word(number).as_ref() }.put(bits) {
-                self.raise(chunk, number, class);
+                self.raise(chunk, number);
             }
             record.deliver(&self.hook);
         }

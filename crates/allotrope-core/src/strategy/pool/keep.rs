@@ -1,6 +1,6 @@
 //! What is done to a whole pool: counting, checking, giving back.
 
-use super::chunk::Chunk;
+use super::chunk::{Chunk, Classed};
 use super::regions::{Older, Waiting};
 use super::{Class, Pool, SHARDS, Shard};
 use crate::hook::{Event, EventKind, Hook, Record};
@@ -21,7 +21,8 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
         let mut counts = Counts::default();
         for id in self.classes[class].all.iter(&Older(&self.regions)) {
             counts.blocks += self.blocks_of(class).map_or(0, Blocks::count);
-            counts.free += self.regions.chunk(id).occupancy().free();
+            // SAFETY: chunks in the list of a class have it (invariant 1).
+            counts.free += unsafe { self.regions.classed(id) }.occupancy().free();
         }
         counts
     }
@@ -31,7 +32,7 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
     }
 
     /// Does nobody have a block in this chunk, which has a class?
-    fn is_unused(&self, chunk: Chunk<'_>, class: usize) -> bool {
+    fn is_unused(&self, chunk: Classed<'_>, class: usize) -> bool {
         self.blocks_of(class).is_some_and(|blocks| chunk.occupancy().free() == blocks.count())
     }
 
@@ -49,10 +50,15 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
         self.forget();
         self.regions.forget_spare();
         let regions = &self.regions;
-        for (_, chunk) in regions.chunks() {
-            // SAFETY: the pool is borrowed mutably, and nobody keeps a block of it (caller).
-            unsafe { chunk.clear() };
-            regions.keep_spare(chunk);
+        // SAFETY: the pool is borrowed mutably, which ends all blocks (`SharedStrategy::reset`),
+        // and what is in lists was forgotten just now. So this thread has all chunks to itself.
+        unsafe {
+            for (_, chunk) in regions.chunks() {
+                if let Some((_, classed)) = chunk.classed() {
+                    classed.clear();
+                }
+                regions.keep_spare(chunk);
+            }
         }
     }
 
@@ -61,25 +67,29 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
     pub(super) fn trim_all(&mut self, record: &mut H::Record) {
         self.forget();
         self.regions.forget_spare();
-        for (_, chunk) in self.regions.chunks() {
-            if chunk.class().is_some_and(|class| self.is_unused(chunk, class)) {
-                let (start, size) = (chunk.start().addr().get(), self.regions.chunk_size());
-                record.push(|| Event::internal(EventKind::Release, start, size));
-                // SAFETY: the pool is borrowed mutably, and nobody has a block in the chunk.
-                unsafe { chunk.clear() };
+        // SAFETY: the pool is borrowed mutably, and what is in lists was forgotten just now, so
+        // this thread has all chunks to itself. Those that are cleared have no block in use.
+        unsafe {
+            for (_, chunk) in self.regions.chunks() {
+                if let Some((class, classed)) = chunk.classed()
+                    && self.is_unused(classed, class)
+                {
+                    let (start, size) = (chunk.start().addr().get(), self.regions.chunk_size());
+                    record.push(|| Event::internal(EventKind::Release, start, size));
+                    classed.clear();
+                }
             }
-        }
-        self.regions.give_back_spare();
-        let Pool { regions, classes, .. } = self;
-        for (_, chunk) in regions.chunks() {
-            let Some(class) = chunk.class() else {
-                regions.keep_spare(chunk);
-                continue;
-            };
-            classes[class].all.push(chunk.id(), &Older(regions));
-            // SAFETY: the pool is borrowed mutably.
-            if unsafe { chunk.summarize() } {
-                classes[class].ready.push(chunk.id(), &Waiting(regions));
+            self.regions.give_back_spare();
+            let Pool { regions, classes, .. } = self;
+            for (_, chunk) in regions.chunks() {
+                let Some((class, classed)) = chunk.classed() else {
+                    regions.keep_spare(chunk);
+                    continue;
+                };
+                classes[class].all.push(chunk.id(), &Older(regions));
+                if classed.summarize() {
+                    classes[class].ready.push(chunk.id(), &Waiting(regions));
+                }
             }
         }
     }
@@ -88,9 +98,13 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
     pub(super) fn note_release(&mut self, record: &mut H::Record) {
         if H::Record::KEEPS {
             let size = self.regions.chunk_size();
-            for (_, chunk) in self.regions.chunks().filter(|(_, chunk)| chunk.class().is_some()) {
-                let start = chunk.start().addr().get();
-                record.push(|| Event::internal(EventKind::Release, start, size));
+            // SAFETY: the pool is borrowed mutably: no call is under way.
+            for (_, chunk) in unsafe { self.regions.chunks() } {
+                // SAFETY: as above.
+                if unsafe { chunk.classed() }.is_some() {
+                    let start = chunk.start().addr().get();
+                    record.push(|| Event::internal(EventKind::Release, start, size));
+                }
             }
         }
     }
@@ -100,7 +114,8 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
     pub(super) fn check(&self) -> Result<(), Broken> {
         for class in 0..CLASSES {
             for id in self.classes[class].all.iter(&Older(&self.regions)) {
-                self.check_chunk(self.regions.chunk(id), class)?;
+                // SAFETY: as in `count`.
+                self.check_chunk(unsafe { self.regions.classed(id) }, class)?;
             }
         }
         Ok(())
@@ -117,7 +132,9 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
         for class in 0..CLASSES {
             let mut held = 0;
             for id in self.classes[class].all.iter(&Older(&self.regions)) {
-                held += usize::from(self.regions.chunk(id).occupancy().state().0);
+                // SAFETY: as in `count`.
+                let chunk = unsafe { self.regions.classed(id) };
+                held += usize::from(chunk.occupancy().state().0);
                 known += 1;
             }
             let holders = self.holders(class, held + 1);
@@ -128,9 +145,11 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
         require(known + spare == cut, "every chunk is spare or in the list of its class", 0)
     }
 
-    fn check_chunk(&self, chunk: Chunk<'_>, class: usize) -> Result<(), Broken> {
+    fn check_chunk(&self, chunk: Classed<'_>, class: usize) -> Result<(), Broken> {
         let address = chunk.start().addr().get();
-        require(chunk.class() == Some(class), "a chunk in a list has the list's class", address)?;
+        // SAFETY: a chunk with a class keeps it while the pool is borrowed.
+        let has_class = unsafe { chunk.classed() }.is_some_and(|(of, _)| of == class);
+        require(has_class, "a chunk in a list has the list's class", address)?;
         let occupancy = chunk.occupancy();
         let (held, raised) = occupancy.state();
         require(held || !raised, "a chunk that may have a free block is held", address)?;

@@ -6,6 +6,7 @@ use core::ptr::NonNull;
 use super::Pool;
 use crate::hook::{Event, EventKind, Hook, Record};
 use crate::layout::powers::{block_size, class_of};
+use crate::source::provenance::ours;
 use crate::strategy::large::Large;
 use crate::{AllocError, Policy, Source};
 
@@ -44,14 +45,15 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
         record.push(|| Self::event(EventKind::Free, start, class, old));
         record.push(|| Self::event(EventKind::Allocate, start, class, new));
         record.deliver(&self.hook);
-        NonNull::slice_from_raw_parts(start, block_size(class))
+        NonNull::slice_from_raw_parts(ours(start), block_size(class))
     }
 
     #[cold]
     #[inline(never)]
     pub(super) fn take_large(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
         self.regions.come_first();
-        let block = self.large.allocate(self.regions.source(), layout)?;
+        // SAFETY: it is always this source.
+        let block = unsafe { self.large.allocate(self.regions.source(), layout) }?;
         Ok(self.note_large(block, layout))
     }
 
@@ -59,7 +61,8 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
     #[inline(never)]
     pub(super) fn take_large_zeroed(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
         self.regions.come_first();
-        let block = self.large.allocate_zeroed(self.regions.source(), layout)?;
+        // SAFETY: as above.
+        let block = unsafe { self.large.allocate_zeroed(self.regions.source(), layout) }?;
         Ok(self.note_large(block, layout))
     }
 

@@ -18,10 +18,13 @@
 //!
 //! # Invariants
 //!
-//! 1. A chunk with a class is in the list of all chunks of its class.
+//! 1. A chunk with a class is in the list of all chunks of its class, and nothing else is there.
 //! 2. A chunk with a free block is held: it is some shard's, it is in the ready stack of its class,
 //!    or a call is under way that will see to it.
 //! 3. Chunks keep their class, and regions stay, until the pool is borrowed mutably.
+//! 4. A shard's word of a class is one of a chunk of that class, made by `Classed::word`. In the
+//!    ready stack of a class are chunks of that class, in the stack of spare ones chunks without
+//!    one. All are this pool's.
 
 mod batch;
 mod chunk;
@@ -45,10 +48,11 @@ use regions::Regions;
 use crate::api::{impl_allocator, impl_global_alloc};
 use crate::hook::{Hook, NoHook, Record};
 use crate::layout::powers::{CLASSES, block_size, class_of};
+use crate::policy::ValidPolicy;
 use crate::strategy::large::Large;
 use crate::strategy::shared::shared_strategy_methods;
 use crate::strategy::{Broken, SharedStrategy, dangling};
-use crate::{AllocError, DefaultPolicy, Policy, Source};
+use crate::{AllocError, DefaultPolicy, Independent, Policy, Source};
 
 /// How many shards there are; threads beyond it share.
 const SHARDS: usize = 16;
@@ -188,7 +192,7 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
     const_fn! {
         /// Blocks in the regions of `source`, that tell `hook` what happens.
         pub fn with_hook(source: S, hook: H) -> Self {
-            const { P::VALID };
+            const { ValidPolicy::<P>::CHECKED };
             Self {
                 shards: array_of!(Shard::new()),
                 classes: array_of!(Class::new()),
@@ -201,7 +205,7 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
 
     /// Where its bytes come from.
     pub const fn source(&self) -> &S {
-        self.regions.source()
+        self.regions.source().get()
     }
 
     shared_strategy_methods!();
@@ -253,7 +257,8 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
 // SAFETY: a block is handed out only by who cleared its bit, and its bit is set only by who gives
 // it up (`Word`); blocks lie in chunks that do not overlap, behind their heads, at multiples of
 // their size, in regions that stay until the pool is borrowed mutably or dropped. All sizes of a
-// class have the same extent. Nothing unwinds but debug assertions on misuse.
+// class have the same extent. Nothing unwinds: a `Firm` source ends the
+// program where it would, and so does what `promised!` finds.
 unsafe impl<S: Source, P: Policy, H: Hook> SharedStrategy for Pool<S, P, H> {
     fn extent(layout: Layout) -> Option<usize> {
         match layout.size() {
@@ -384,8 +389,12 @@ impl<S: Source, P: Policy, H: Hook> Drop for Pool<S, P, H> {
     }
 }
 
+// SAFETY: blocks lie in regions of the source.
+unsafe impl<S: Source + Independent, P: Policy, H: Hook> Independent for Pool<S, P, H> {}
+
 // SAFETY: blocks stay where they are until they are freed, or the pool is dropped or borrowed
 // mutably, wherever it is moved.
+unsafe impl<S: Source, P: Policy, H: Hook> crate::api::Sound for Pool<S, P, H> {}
 impl_allocator!([S: Source, P: Policy, H: Hook] Pool<S, P, H>);
 
 // SAFETY: as above: a global allocator is never dropped, trimmed or reset.

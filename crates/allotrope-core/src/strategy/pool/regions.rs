@@ -14,7 +14,8 @@
 //!
 //! # Invariants
 //!
-//! 1. A region that is in the table stays there until the pool is borrowed mutably or dropped.
+//! 1. A region that is in the table is on loan, and stays there until the pool is borrowed mutably
+//!    or dropped.
 //! 2. Chunks below `cut` are committed. Each has a class and is in the list of it, is in the stack
 //!    of spare chunks, or is in the hands of a call, which [`Growth`] counts.
 //! 3. Who has popped a spare chunk, or moved `cut` over a chunk, has it to itself.
@@ -40,9 +41,10 @@ use allotrope_sync::facade::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering
 use allotrope_sync::facade::{array_of, const_fn};
 use allotrope_sync::{Growth, Links, PushList, TaggedStack, Word};
 
-use super::chunk::Chunk;
+use super::chunk::{Chunk, Classed};
 use crate::layout::powers::{MAX_CHUNK, chunk_size_in};
-use crate::source::{Region, Source, release_clean, reserve_ahead};
+use crate::source::provenance::exposed;
+use crate::source::{Firm, Region, Source, release_clean, reserve_ahead};
 use crate::{AllocError, Policy, poison};
 
 /// How many regions a pool has at most.
@@ -53,7 +55,7 @@ const MAX_CHUNKS: usize = (1 << PLACE_BITS) - 1;
 /// All regions of a pool.
 #[derive(Debug)]
 pub(super) struct Regions<S: Source, P> {
-    pub(super) source: S,
+    pub(super) source: Firm<S>,
     pub(super) table: [AtomicPtr<RegionHead>; MAX_REGIONS],
     /// Zero until there is a region; what the source says, unless it reserves ahead.
     pub(super) chunk_size: AtomicUsize,
@@ -82,18 +84,23 @@ const HEAD_SIZE: usize = size_of::<RegionHead>() + align_of::<RegionHead>();
 /// Links of chunks that wait, or are spare.
 pub(super) struct Waiting<'p, S: Source, P>(pub(super) &'p Regions<S, P>);
 
-impl<S: Source, P: Policy> Links for Waiting<'_, S, P> {
+// SAFETY: a link lies in the head of its chunk, and is the stacks' and lists' alone.
+unsafe impl<S: Source, P: Policy> Links for Waiting<'_, S, P> {
     fn link(&self, id: u32) -> &AtomicU32 {
-        self.0.chunk(id).links().0
+        // SAFETY: these links are for the stacks of this pool alone, which ask for numbers that
+        // they have or had: of chunks that were cut (the pool's invariant 4).
+        unsafe { self.0.chunk(id) }.links().0
     }
 }
 
 /// Links of the chunks of a class.
 pub(super) struct Older<'p, S: Source, P>(pub(super) &'p Regions<S, P>);
 
-impl<S: Source, P: Policy> Links for Older<'_, S, P> {
+// SAFETY: as for `Waiting`; it is the other link.
+unsafe impl<S: Source, P: Policy> Links for Older<'_, S, P> {
     fn link(&self, id: u32) -> &AtomicU32 {
-        self.0.chunk(id).links().1
+        // SAFETY: as for `Waiting`, with the lists of this pool (the pool's invariant 1).
+        unsafe { self.0.chunk(id) }.links().1
     }
 }
 
@@ -112,7 +119,7 @@ impl<S: Source, P: Policy> Regions<S, P> {
     const_fn! {
         pub(super) fn new(source: S) -> Self {
             Self {
-                source,
+                source: Firm::new(source),
                 table: array_of!(AtomicPtr::new(ptr::null_mut())),
                 chunk_size: AtomicUsize::new(0),
                 growth: Growth::new(),
@@ -124,7 +131,7 @@ impl<S: Source, P: Policy> Regions<S, P> {
     }
 
     /// Where the regions come from.
-    pub(super) const fn source(&self) -> &S {
+    pub(super) const fn source(&self) -> &Firm<S> {
         &self.source
     }
 
@@ -149,37 +156,64 @@ impl<S: Source, P: Policy> Regions<S, P> {
         self.adopted.load(Ordering::Acquire)
     }
 
-    /// The chunk with this number, which was cut.
+    /// The chunk with this number.
+    ///
+    /// # Safety
+    ///
+    /// It was cut: this thread has the number from [`Chunk::id`], or from one that had it from
+    /// there.
     #[inline]
-    pub(super) fn chunk(&self, id: u32) -> Chunk<'_> {
-        self.chunk_at((id >> PLACE_BITS) as usize, id as usize % (1 << PLACE_BITS))
+    pub(super) unsafe fn chunk(&self, id: u32) -> Chunk<'_> {
+        // SAFETY: as the caller promises.
+        unsafe { self.chunk_at((id >> PLACE_BITS) as usize, id as usize % (1 << PLACE_BITS)) }
     }
 
-    /// The chunk at `place` in region `region`, which was cut.
+    /// The chunk with this number.
+    ///
+    /// # Safety
+    ///
+    /// As for `chunk`, and the chunk has a class, which it keeps while `self` is borrowed.
     #[inline]
-    pub(super) fn chunk_at(&self, region: usize, place: usize) -> Chunk<'_> {
+    pub(super) unsafe fn classed(&self, id: u32) -> Classed<'_> {
+        // SAFETY: as the caller promises.
+        unsafe { Classed::new(self.chunk(id)) }
+    }
+
+    /// The chunk at `place` in region `region`.
+    ///
+    /// # Safety
+    ///
+    /// It was cut.
+    #[inline]
+    pub(super) unsafe fn chunk_at(&self, region: usize, place: usize) -> Chunk<'_> {
         let head = self.table[region].load(Ordering::Relaxed);
-        // SAFETY: the chunk was cut, so its region is in the table (invariant 1), and the chunk in
-        // it.
+        // SAFETY: the chunk was cut (caller), so its region is in the table (invariant 1), and the
+        // chunk in it.
         let start = unsafe { (*head).first.add(place * self.chunk_size()) };
         // SAFETY: it was cut; the region stays for as long as `self` is borrowed.
         unsafe { Chunk::from_head(start.cast()) }
     }
 
     /// A chunk of free blocks of `class`, in `list` already, that the caller holds.
-    pub(super) fn add(&self, class: usize, list: &PushList) -> Option<Chunk<'_>> {
+    ///
+    /// # Safety
+    ///
+    /// The list is that of all chunks of this class, in the pool of these regions.
+    pub(super) unsafe fn add(&self, class: usize, list: &PushList) -> Option<Classed<'_>> {
         loop {
             let vacancy = self.vacancy();
             let size = self.chunk_size();
             if size > 0 {
                 let blocks = Chunk::blocks_of(class, size)?;
                 let publish = |chunk: Chunk<'_>| {
-                    // SAFETY: invariant 3; all chunks have this size.
+                    // SAFETY: `take_spare` and `cut_one` name chunks that this thread has to itself
+                    // (invariant 3); all chunks have this size.
                     unsafe { chunk.fill(class, blocks, size) };
                     list.push(chunk.id(), &Older(self));
                 };
                 if let Some(chunk) = self.take_spare(publish).or_else(|| self.cut_one(publish)) {
-                    return Some(chunk);
+                    // SAFETY: filled just now.
+                    return Some(unsafe { Classed::new(chunk) });
                 }
             }
             self.add_region(vacancy?).ok()?;
@@ -198,13 +232,14 @@ impl<S: Source, P: Policy> Regions<S, P> {
     }
 
     /// The first place in the table that has no region.
-    fn vacancy(&self) -> Option<&AtomicPtr<RegionHead>> {
-        self.table.iter().find(|place| place.load(Ordering::Relaxed).is_null())
+    fn vacancy(&self) -> Option<usize> {
+        self.table.iter().position(|place| place.load(Ordering::Relaxed).is_null())
     }
 
     fn take_spare(&self, publish: impl Fn(Chunk<'_>)) -> Option<Chunk<'_>> {
         let _adding = self.growth.begin();
-        let chunk = self.chunk(self.spare.pop(&Waiting(self))?);
+        // SAFETY: what is in the stack of spare chunks was cut (the pool's invariant 4).
+        let chunk = unsafe { self.chunk(self.spare.pop(&Waiting(self))?) };
         publish(chunk);
         Some(chunk)
     }
@@ -217,7 +252,8 @@ impl<S: Source, P: Policy> Regions<S, P> {
                 if place as usize == head.chunks {
                     return None;
                 }
-                let start = self.commit(head, place as usize).ok()?;
+                // SAFETY: the region has room for the chunk.
+                let start = unsafe { self.commit(head, place as usize) }.ok()?;
                 let _adding = self.growth.begin();
                 let relaxed = Ordering::Relaxed;
                 let mine = head.cut.compare_exchange(place, place + 1, relaxed, relaxed);
@@ -233,11 +269,15 @@ impl<S: Source, P: Policy> Regions<S, P> {
     }
 
     /// Makes the chunk at `place` usable, and returns where it is.
-    fn commit(&self, head: &RegionHead, place: usize) -> Result<NonNull<u8>, AllocError> {
+    ///
+    /// # Safety
+    ///
+    /// The region is in the table, and has room for the chunk.
+    unsafe fn commit(&self, head: &RegionHead, place: usize) -> Result<NonNull<u8>, AllocError> {
         let size = self.chunk_size();
-        // SAFETY: the region is on loan, and the chunk lies in it.
+        // SAFETY: the region is on loan (invariant 1), and the chunk lies in it (caller).
         unsafe { self.source.commit(&head.region, head.range_of(place, size)) }?;
-        // SAFETY: the region has room for the chunk.
+        // SAFETY: as above.
         Ok(unsafe { head.first.add(place * size) })
     }
 
@@ -252,7 +292,7 @@ impl<S: Source, P: Policy> Regions<S, P> {
     /// Gets a region for this place in the table, unless another thread does so meanwhile: many
     /// that find at once that no chunk is left would else fill the table with a region each.
     #[cold]
-    fn add_region(&self, vacancy: &AtomicPtr<RegionHead>) -> Result<(), AllocError> {
+    fn add_region(&self, vacancy: usize) -> Result<(), AllocError> {
         // A source that might call this pool would wait for itself. Over one, a call may be refused
         // while another is getting the last region.
         let _adding = (!S::MAY_REENTER).then(|| self.growth.begin());
@@ -266,11 +306,13 @@ impl<S: Source, P: Policy> Regions<S, P> {
         };
         // Its start may lie anywhere, and the first chunk's may not.
         let least = least * 2 + HEAD_SIZE;
-        let region = self.source.reserve(least, wanted.saturating_add(Self::BEST).max(least))?;
-        if let Err(region) = self.adopt(region, vacancy) {
+        let wanted = wanted.saturating_add(Self::BEST).max(least);
+        let region = exposed(self.source.reserve(least, wanted)?);
+        // SAFETY: the region was lent just above.
+        if let Err(region) = unsafe { self.adopt(region, vacancy) } {
             // SAFETY: the region is on loan, and nobody knows of it.
             unsafe { release_clean(&self.source, region) };
-            if vacancy.load(Ordering::Relaxed).is_null() {
+            if self.table[vacancy].load(Ordering::Relaxed).is_null() {
                 return Err(AllocError);
             }
         }
@@ -279,12 +321,16 @@ impl<S: Source, P: Policy> Regions<S, P> {
     }
 
     /// Puts a region into its place in the table, or gives it back.
-    fn adopt(&self, region: Region, vacancy: &AtomicPtr<RegionHead>) -> Result<(), Region> {
+    ///
+    /// # Safety
+    ///
+    /// The region is on loan from our source, and nobody uses it.
+    unsafe fn adopt(&self, region: Region, vacancy: usize) -> Result<(), Region> {
         let start = region.start();
-        let gap = start.align_offset(align_of::<RegionHead>());
+        let gap = start.addr().get().wrapping_neg() % align_of::<RegionHead>();
         let head_end = gap + size_of::<RegionHead>();
         let Some(room) = region.size().checked_sub(head_end) else { return Err(region) };
-        // SAFETY: the head lies in the region, which is on loan.
+        // SAFETY: the head lies in the region, which is on loan (caller).
         if unsafe { self.source.commit(&region, gap..head_end) }.is_err() {
             return Err(region);
         }
@@ -305,7 +351,7 @@ impl<S: Source, P: Policy> Regions<S, P> {
         let (empty, order) = (ptr::null_mut(), (Ordering::Release, Ordering::Relaxed));
         // SAFETY: if it is not in the table, nobody else knows of the head just written.
         let give_back = |_| unsafe { place.read() }.region;
-        let stored = vacancy.compare_exchange(empty, place.as_ptr(), order.0, order.1);
+        let stored = self.table[vacancy].compare_exchange(empty, place.as_ptr(), order.0, order.1);
         stored.map(|_| ()).map_err(give_back)
     }
 

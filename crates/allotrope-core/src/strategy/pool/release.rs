@@ -12,9 +12,15 @@ use crate::source::{Source, release_clean};
 impl<S: Source, P: Policy> Regions<S, P> {
     /// Every chunk that was cut, with the number of its region. While chunks are being cut, one
     /// of them may not be ready.
-    pub(super) fn chunks(&self) -> impl Iterator<Item = (usize, Chunk<'_>)> {
+    ///
+    /// # Safety
+    ///
+    /// No other thread uses the pool while the result is used.
+    pub(super) unsafe fn chunks(&self) -> impl Iterator<Item = (usize, Chunk<'_>)> {
         self.heads().flat_map(move |(number, head)| {
-            (0..head.cut()).map(move |place| (number, self.chunk_at(number, place)))
+            // SAFETY: these chunks were cut, and none is just being cut (caller).
+            let chunk_at = move |place| unsafe { self.chunk_at(number, place) };
+            (0..head.cut()).map(move |place| (number, chunk_at(place)))
         })
     }
 
@@ -24,13 +30,22 @@ impl<S: Source, P: Policy> Regions<S, P> {
     }
 
     /// Keeps a chunk without a class for later.
-    pub(super) fn keep_spare(&self, chunk: Chunk<'_>) {
+    ///
+    /// # Safety
+    ///
+    /// It is one of these, has no class, is in no list, and nobody else has it.
+    pub(super) unsafe fn keep_spare(&self, chunk: Chunk<'_>) {
         self.spare.push(chunk.id(), &Waiting(self));
     }
 
-    /// Gives back the memory of all chunks without a class, of which no list knows.
-    pub(super) fn give_back_spare(&mut self) {
-        let is_spare = |number, place| self.chunk_at(number, place).class().is_none();
+    /// Gives back the memory of all chunks without a class.
+    ///
+    /// # Safety
+    ///
+    /// No list knows of any of them.
+    pub(super) unsafe fn give_back_spare(&mut self) {
+        // SAFETY: asked of chunks that were cut; borrowed mutably, the regions are nobody else's.
+        let is_spare = |number, place| unsafe { self.chunk_at(number, place).classed() }.is_none();
         for (number, head) in self.heads() {
             let used = (0..head.cut()).rev().find(|&place| !is_spare(number, place));
             let keep = used.map_or(0, |place| place + 1);

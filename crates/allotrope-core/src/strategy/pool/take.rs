@@ -21,11 +21,12 @@ use allotrope_sync::Word;
 use allotrope_sync::facade::atomic::{AtomicPtr, Ordering};
 use allotrope_sync::facade::hint;
 
-use super::chunk::Chunk;
+use super::chunk::Classed;
 use super::regions::{Older, Waiting};
 use super::{Pool, SHARDS};
 use crate::hook::{Event, EventKind, Hook, Record};
 use crate::layout::powers::block_size;
+use crate::source::provenance::ours;
 use crate::{AllocError, Policy, Source, poison};
 
 impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
@@ -62,12 +63,13 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
     ) {
         poison::poison(block, block_size(class));
         record.push(|| Self::event(EventKind::Free, block, class, layout));
-        // SAFETY: as the caller promises.
-        let chunk = unsafe { Chunk::around(block, self.regions.chunk_size()) };
+        // SAFETY: the block is one of this pool's (caller), whose regions are all exposed; its
+        // chunk has a class, and keeps it (the pool's invariant 3).
+        let chunk = unsafe { Classed::around(ours(block), self.regions.chunk_size()) };
         let (number, bit) = chunk.place_of(class, block);
         // SAFETY: the block's word is one of the chunk's.
         if unsafe { chunk.word(number).as_ref() }.put(bit) {
-            self.raise(chunk, number, class);
+            self.raise(chunk, number);
         }
     }
 
@@ -83,10 +85,13 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
     #[inline(always)]
     fn take_from_word(&self, shard: usize, class: usize) -> Option<NonNull<u8>> {
         let word = self.word_of(shard, class)?;
-        // SAFETY: a shard's word is one of a chunk of this pool's.
-        let bit = unsafe { word.as_ref() }.take()?;
-        let chunk = self.chunk_of(word);
-        Some(chunk.block(class, chunk.number_of(word), bit))
+        // SAFETY: a shard's word of a class is one of a chunk of that class (the pool's invariant
+        // 4), and the bit was set.
+        unsafe {
+            let bit = word.as_ref().take()?;
+            let chunk = self.chunk_of(word);
+            Some(chunk.block(class, chunk.number_of(word), bit))
+        }
     }
 
     #[inline(always)]
@@ -100,18 +105,24 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
         NonNull::new(self.current(shard, class).load(Ordering::Acquire))
     }
 
+    /// The chunk of a word.
+    ///
+    /// # Safety
+    ///
+    /// The word came from [`word_of`](Self::word_of).
     #[inline(always)]
-    pub(super) fn chunk_of(&self, word: NonNull<Word>) -> Chunk<'_> {
-        // SAFETY: the words that we know of lie in chunks of this pool's.
-        unsafe { Chunk::around(word, self.regions.chunk_size()) }
+    pub(super) unsafe fn chunk_of(&self, word: NonNull<Word>) -> Classed<'_> {
+        // SAFETY: a shard's word is one of a chunk of this pool's that has a class, and was made by
+        // `Classed::word` (the pool's invariants 3 and 4).
+        unsafe { Classed::around(word, self.regions.chunk_size()) }
     }
 
     /// Tells a chunk that its word `number` is no longer empty.
     #[cold]
     #[inline(never)]
-    pub(super) fn raise(&self, chunk: Chunk<'_>, number: usize, class: usize) {
+    pub(super) fn raise(&self, chunk: Classed<'_>, number: usize) {
         if chunk.occupancy().raise(number) {
-            self.classes[class].ready.push(chunk.id(), &Waiting(&self.regions));
+            self.classes[chunk.class()].ready.push(chunk.id(), &Waiting(&self.regions));
         }
     }
 
@@ -123,13 +134,15 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
         class: usize,
         record: &mut H::Record,
     ) -> Result<NonNull<u8>, AllocError> {
-        let take = |chunk: Chunk<'_>, last| {
+        let take = |chunk: Classed<'_>, last| {
             let (number, bit) = chunk.occupancy().take_after(last)?;
-            Some((number, chunk.block(class, number, bit)))
+            // SAFETY: `search` names chunks of this class, and the bit was set.
+            Some((number, unsafe { chunk.block(class, number, bit) }))
         };
         loop {
             let adopted = self.regions.adopted();
-            let block = self.search(shard, class, record, take);
+            // SAFETY: the number is that of a word that `take` found a block in.
+            let block = unsafe { self.search(shard, class, record, take) };
             if let Some(block) = block.or_else(|| self.take_anywhere(class)) {
                 return Ok(block);
             }
@@ -142,18 +155,25 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
     /// Looks for what `take` takes from a chunk: in the shard's own, in those that wait, and in new
     /// ones. It is told which word was the last one. The chunk where it is found is the shard's from
     /// then on.
-    pub(super) fn search<R>(
+    ///
+    /// # Safety
+    ///
+    /// `take` returns the number of a word of the chunk.
+    pub(super) unsafe fn search<R>(
         &self,
         shard: usize,
         class: usize,
         record: &mut H::Record,
-        take: impl Fn(Chunk<'_>, usize) -> Option<(usize, R)>,
+        take: impl Fn(Classed<'_>, usize) -> Option<(usize, R)>,
     ) -> Option<R> {
         let current = self.current(shard, class);
         if let Some(old) = self.word_of(shard, class) {
-            let chunk = self.chunk_of(old);
+            // SAFETY: it is the shard's word.
+            let chunk = unsafe { self.chunk_of(old) };
             if let Some((number, taken)) = take(chunk, chunk.number_of(old)) {
-                let (old, new) = (old.as_ptr(), chunk.word(number).as_ptr());
+                // SAFETY: the chunk has this word (caller).
+                let new = unsafe { chunk.word(number) }.as_ptr();
+                let old = old.as_ptr();
                 // Where this fails, another thread has given the shard something to take from.
                 let relaxed = Ordering::Relaxed;
                 let _ = current.compare_exchange(old, new, relaxed, relaxed);
@@ -163,33 +183,37 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
         loop {
             let chunk = self.next_chunk(class, record)?;
             let Some((number, taken)) = take(chunk, usize::MAX) else {
-                self.let_go(chunk, class);
+                self.let_go(chunk);
                 continue;
             };
-            let word = chunk.word(number).as_ptr();
+            // SAFETY: as above.
+            let word = unsafe { chunk.word(number) }.as_ptr();
             if let Some(old) = NonNull::new(current.swap(word, Ordering::AcqRel)) {
-                self.let_go(self.chunk_of(old), class);
+                // SAFETY: it was the shard's word.
+                self.let_go(unsafe { self.chunk_of(old) });
             }
             return Some(taken);
         }
     }
 
     /// A chunk that waits for a shard, or a new one; the caller holds it.
-    fn next_chunk(&self, class: usize, record: &mut H::Record) -> Option<Chunk<'_>> {
+    fn next_chunk(&self, class: usize, record: &mut H::Record) -> Option<Classed<'_>> {
         let Pool { regions, classes, .. } = self;
         if let Some(id) = classes[class].ready.pop(&Waiting(regions)) {
-            return Some(regions.chunk(id));
+            // SAFETY: chunks that wait for a shard have the class (the pool's invariant 4).
+            return Some(unsafe { regions.classed(id) });
         }
-        let chunk = regions.add(class, &classes[class].all)?;
+        // SAFETY: the list is that of the class.
+        let chunk = unsafe { regions.add(class, &classes[class].all) }?;
         let (start, size) = (chunk.start().addr().get(), regions.chunk_size());
         record.push(|| Event::internal(EventKind::Refill, start, size));
         Some(chunk)
     }
 
     /// Holds a chunk no longer: it waits for another shard if it may have a free block.
-    fn let_go(&self, chunk: Chunk<'_>, class: usize) {
+    fn let_go(&self, chunk: Classed<'_>) {
         if !chunk.occupancy().give_up() {
-            self.classes[class].ready.push(chunk.id(), &Waiting(&self.regions));
+            self.classes[chunk.class()].ready.push(chunk.id(), &Waiting(&self.regions));
         }
     }
 
@@ -199,11 +223,14 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
     pub(super) fn take_anywhere(&self, class: usize) -> Option<NonNull<u8>> {
         // Most often it is in the chunk of some other shard.
         for shard in 0..SHARDS {
-            let chunk = self.word_of(shard, class).map(|word| self.chunk_of(word));
+            // SAFETY: it is the shard's word.
+            let chunk = self.word_of(shard, class).map(|word| unsafe { self.chunk_of(word) });
             if let Some(chunk) = chunk
                 && let Some((number, bit)) = chunk.occupancy().take()
             {
-                return Some(chunk.block(class, number, bit));
+                // SAFETY: the shard's chunk for a class has it (the pool's invariant 4), and the
+                // bit was set.
+                return Some(unsafe { chunk.block(class, number, bit) });
             }
         }
         loop {
@@ -225,7 +252,8 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
     fn look(&self, class: usize) -> Look {
         let mut all_puts = 0_u32;
         for id in self.classes[class].all.iter(&Older(&self.regions)) {
-            let chunk = self.regions.chunk(id);
+            // SAFETY: chunks in the list of the class have it (the pool's invariant 1).
+            let chunk = unsafe { self.regions.classed(id) };
             // A chunk that was not there before is as good as a block that was put.
             all_puts = all_puts.wrapping_add(1);
             for (number, word) in chunk.occupancy().words().iter().enumerate() {
@@ -233,7 +261,8 @@ impl<S: Source, P: Policy, H: Hook> Pool<S, P, H> {
                 if free != 0
                     && let Some(bit) = word.take()
                 {
-                    return Look::Taken(chunk.block(class, number, bit));
+                    // SAFETY: as above, and the bit was set.
+                    return Look::Taken(unsafe { chunk.block(class, number, bit) });
                 }
                 all_puts = all_puts.wrapping_add(puts);
             }

@@ -37,10 +37,11 @@ use super::{Broken, Strategy, dangling};
 use crate::AllocError;
 use crate::hook::{Delivery, Event, EventKind, Hook, Log, NoHook};
 use crate::layout::size_class::SizeClass;
-use crate::policy::{DefaultPolicy, Policy};
+use crate::policy::{DefaultPolicy, Policy, ValidPolicy};
 use crate::slab::{Geometry, Slabs};
 use crate::source::Source;
 use crate::source::chunks::Chunks;
+use crate::source::provenance::ours;
 
 /// Mixed sizes for one owner, in O(1): each size class has a list of its own, and a block that is
 /// freed is the next that is handed out.
@@ -152,7 +153,7 @@ impl<S: Source, P: Policy, H: Hook> Segregated<S, P, H> {
     const_fn! {
         fn with_log(source: S, log: Log<H>) -> Self {
             const {
-                let _: () = P::VALID;
+                let _: () = ValidPolicy::<P>::CHECKED;
                 let room = P::CHUNK_SIZE / P::LARGEST_CLASS;
                 assert!(room >= 4, "CHUNK_SIZE is less than four blocks of LARGEST_CLASS");
             };
@@ -169,7 +170,7 @@ impl<S: Source, P: Policy, H: Hook> Segregated<S, P, H> {
 
     /// Where its bytes come from.
     pub const fn source(&self) -> &S {
-        self.chunks.source()
+        self.chunks.source().get()
     }
 
     /// Allocates a block for `layout` for each place of `blocks`, from the first on, until there is
@@ -268,11 +269,14 @@ impl<S: Source, P: Policy, H: Hook> Segregated<S, P, H> {
             return Ok(dangling(layout));
         }
         let source = self.chunks.source();
-        let block = if is_zeroed {
-            self.large.allocate_zeroed(source, layout)?
-        } else {
-            self.large.allocate(source, layout)?
-        };
+        // SAFETY: it is always this source.
+        let block = unsafe {
+            if is_zeroed {
+                self.large.allocate_zeroed(source, layout)
+            } else {
+                self.large.allocate(source, layout)
+            }
+        }?;
         let (address, extent) = (block.addr().get(), block.len());
         self.log.push(|| Event::internal(EventKind::Refill, address, extent));
         self.note(EventKind::Allocate, block.cast(), layout, extent);
@@ -309,7 +313,7 @@ impl<S: Source, P: Policy, H: Hook> Segregated<S, P, H> {
         let (block, known) = match (Self::class_of(old), Self::class_of(new)) {
             (Some(before), Some(after)) if before == after => {
                 let size = after.block_size();
-                let block = NonNull::slice_from_raw_parts(start, size);
+                let block = NonNull::slice_from_raw_parts(ours(start), size);
                 self.note_resize(start, old, block, new);
                 (block, size)
             }
@@ -342,7 +346,8 @@ const fn slabs_of_all_classes() -> [Slabs<SizeClass>; SizeClass::COUNT] {
 
 // SAFETY: slabs hand out every block once, aligned and as long as their class says; large blocks
 // have a region each. Regions stay where they are. A layout's class and extent are the same for
-// every size that fits. Nothing unwinds but debug assertions on misuse.
+// every size that fits. Nothing unwinds: a `Firm` source ends the
+// program where it would, and so does what `promised!` finds.
 unsafe impl<S: Source, P: Policy, H: Hook> Strategy for Segregated<S, P, H> {
     type Hook = H;
 
@@ -424,7 +429,7 @@ unsafe impl<S: Source, P: Policy, H: Hook> Strategy for Segregated<S, P, H> {
     ) -> Result<NonNull<[u8]>, AllocError> {
         let block = match (Self::class_of(old), Self::class_of(new)) {
             (Some(before), Some(after)) if before == after => {
-                let block = NonNull::slice_from_raw_parts(start, after.block_size());
+                let block = NonNull::slice_from_raw_parts(ours(start), after.block_size());
                 self.note_resize(start, old, block, new);
                 block
             }
@@ -445,9 +450,12 @@ unsafe impl<S: Source, P: Policy, H: Hook> Strategy for Segregated<S, P, H> {
         for slabs in &mut self.classes {
             slabs.reset();
         }
-        self.chunks.reset();
+        // SAFETY: to borrow a strategy mutably for this ends all blocks (`Strategy::reset`); the
+        // slabs were forgotten just now.
+        unsafe { self.chunks.reset() };
         (self.slab_count, self.reconcile_at) = (0, refill::PATIENCE);
-        self.release_large();
+        // SAFETY: as above.
+        unsafe { self.release_large() };
     }
 
     fn trim(&mut self) {
@@ -497,9 +505,11 @@ unsafe impl<S: Source, P: Policy, H: Hook> Strategy for Segregated<S, P, H> {
 impl<S: Source, P: Policy, H: Hook> Drop for Segregated<S, P, H> {
     fn drop(&mut self) {
         self.note_slabs();
-        self.release_large();
-        // SAFETY: always this source.
-        unsafe { self.large.trim(self.chunks.source()) };
+        // SAFETY: all blocks go with the strategy; and it is always this source.
+        unsafe {
+            self.release_large();
+            self.large.trim(self.chunks.source());
+        }
         self.log.take().deliver();
     }
 }

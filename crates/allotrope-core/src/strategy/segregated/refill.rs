@@ -57,7 +57,8 @@ impl<S: Source, P: Policy, H: Hook> Segregated<S, P, H> {
             self.take_chunk(class)
         })?;
         let (address, size) = (chunk.start.addr().get(), chunk.size);
-        self.slabs_mut(class).add(chunk);
+        // SAFETY: the chunk was just lent by the slabs' chunks, and is as long as a block needs.
+        unsafe { self.slabs_mut(class).add(chunk) };
         self.slab_count += 1;
         self.log.push(|| Event::internal(EventKind::Refill, address, size));
         Ok(())
@@ -86,10 +87,14 @@ impl<S: Source, P: Policy, H: Hook> Segregated<S, P, H> {
     }
 
     /// Gives back all large blocks.
-    pub(super) fn release_large(&mut self) {
+    ///
+    /// # Safety
+    ///
+    /// Nobody uses any of them any more.
+    pub(super) unsafe fn release_large(&mut self) {
         let log = &mut self.log;
         let note = |address, size| log.push(|| Event::internal(EventKind::Release, address, size));
-        // SAFETY: always this source; whoever resets or drops a strategy gives up its blocks.
+        // SAFETY: always this source; the rest as the caller promises.
         unsafe { self.large.release_all(self.chunks.source(), note) };
     }
 

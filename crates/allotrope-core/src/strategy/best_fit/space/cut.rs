@@ -7,18 +7,20 @@
 
 use super::{Run, Space};
 use crate::layout::bins::{FIRST_STEPPED, bin_of, stepped_bin_of};
-use crate::layout::granule::padding;
+use crate::layout::granule::{BlockSize, padding};
 use crate::strategy::best_fit::table::{NONE, Table, is_block};
 
 impl<T: Table> Space<T> {
     /// Takes a block of `size` granules at a multiple of `align` granules out, and returns it with what
     /// was free behind it, or [`Run::NOWHERE`]. Granule 0 is at `phase`.
     #[inline(never)]
-    pub fn allocate_aligned(&mut self, size: u32, align: u32, phase: u32) -> Run {
+    pub fn allocate_aligned(&mut self, wanted: BlockSize, align: u32, phase: u32) -> Run {
+        let size = wanted.get();
         if size.checked_add(align - 1).is_none() {
             return Run::NOWHERE;
         }
-        let (found, bin) = self.lists.find_aligned(&self.table, size, align, phase);
+        // SAFETY: the lists are of this table.
+        let (found, bin) = unsafe { self.lists.find_aligned(&self.table, wanted, align, phase) };
         if !is_block(found.start) {
             return self.allocate_aligned_last(size, align, phase);
         }
@@ -39,8 +41,10 @@ impl<T: Table> Space<T> {
     /// [`allocate_aligned`](Self::allocate_aligned) from any free block but the tail, however many
     /// are looked at.
     #[cold]
-    pub fn allocate_anywhere(&mut self, size: u32, align: u32, phase: u32) -> Run {
-        let found = self.lists.find_aligned_anywhere(&self.table, size, align, phase);
+    pub fn allocate_anywhere(&mut self, wanted: BlockSize, align: u32, phase: u32) -> Run {
+        let size = wanted.get();
+        // SAFETY: the lists are of this table.
+        let found = unsafe { self.lists.find_aligned_anywhere(&self.table, wanted, align, phase) };
         if !is_block(found.start) {
             return Run::NOWHERE;
         }
@@ -116,9 +120,11 @@ impl<T: Table> Space<T> {
     /// As for `cut_stepped`.
     #[inline(never)]
     unsafe fn cut_untouched(&mut self, run: Run, bin: u32, size: u32) -> Run {
-        self.touch(run, size);
         // SAFETY: as the caller promises.
-        unsafe { self.cut_stepped(run, bin, size) }
+        unsafe {
+            self.touch(run, size);
+            self.cut_stepped(run, bin, size)
+        }
     }
 
     /// [`cut_stepped`](Self::cut_stepped), where nothing is left.
@@ -146,9 +152,11 @@ impl<T: Table> Space<T> {
     /// As for `take_stepped`.
     #[inline(never)]
     unsafe fn take_untouched(&mut self, run: Run) -> Run {
-        self.touch(run, run.size);
         // SAFETY: as the caller promises.
-        unsafe { self.take_stepped(run) }
+        unsafe {
+            self.touch(run, run.size);
+            self.take_stepped(run)
+        }
     }
 
     /// Makes the first granules of a free block ones in use, whose list is the caller's care;
@@ -211,9 +219,9 @@ impl<T: Table> Space<T> {
     unsafe fn cut(&mut self, run: Run, bin: u32, start: u32, size: u32) {
         let before = start - run.start;
         let rest = Run { start: start + size, size: run.size - before - size };
-        self.touch(run, before + size);
-        // SAFETY: as in `cut_front`.
+        // SAFETY: as in `cut_front`; the block lies in the run (caller).
         unsafe {
+            self.touch(run, before + size);
             let place = self.table.place(run.start);
             self.edges.toggle(rest.start);
             // Where the run started, free memory still does if any is left before the block.

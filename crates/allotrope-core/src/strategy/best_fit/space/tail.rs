@@ -120,9 +120,9 @@ impl<T: Table> Space<T> {
         let run = Run { start: self.tail, size: self.granules - self.tail };
         self.tail = NONE;
         self.parked.end();
-        self.touch(run, 0);
         // SAFETY: the granules of the tail are free, so ours, and in no list.
         unsafe {
+            self.touch(run, 0);
             let place = self.table.place(run.start);
             self.link_stepped(place, run);
         }

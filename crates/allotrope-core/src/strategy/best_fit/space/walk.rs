@@ -10,7 +10,8 @@ impl<T: Table> Space<T> {
             return self.free_runs().map(|run| run.size).max().unwrap_or(0);
         }
         let tail = if self.tail == NONE { 0 } else { self.granules - self.tail };
-        self.lists.largest(&self.table).max(tail)
+        // SAFETY: the lists are of this table.
+        unsafe { self.lists.largest(&self.table) }.max(tail)
     }
 
     /// Is there a tail?
@@ -51,9 +52,15 @@ impl<T: Table> Space<T> {
 
     /// The first free block that starts at `from` or behind it, which is not inside of one.
     pub fn free_block_from(&self, from: u32) -> Option<Run> {
-        let start = self.edges.first_from(from)?;
+        if self.granules == 0 {
+            // There is no bitmap yet.
+            return None;
+        }
+        // SAFETY: there are granules, so the edges were extended.
+        let edge_from = |from| unsafe { self.edges.first_from(from) };
+        let start = edge_from(from)?;
         // A block that was not touched as far reaches to the end.
-        let end = self.edges.first_from(start + 1).unwrap_or(self.granules);
+        let end = edge_from(start + 1).unwrap_or(self.granules);
         Some(Run { start, size: end - start })
     }
 

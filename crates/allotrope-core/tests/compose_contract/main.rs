@@ -9,9 +9,10 @@
 //!
 //! `ALLOTROPE_STEPS` says how many calls each random script makes.
 
+mod affixes;
+
 use std::alloc::Layout;
 use std::env;
-use std::fmt::Debug;
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
@@ -72,29 +73,42 @@ macro_rules! subjects {
     )*};
 }
 
+/// A fallback whose second part may have its memory from the suite's upstream.
+fn then<A: Owns, B>(first: A, second: B) -> Fallback<A, B> {
+    // SAFETY: the upstream lends what it has from the global allocator, and has nothing from its
+    // buffers; none of the parts knows the fallback.
+    unsafe { Fallback::new_unchecked(first, second) }
+}
+
+/// A fallback whose first part may have its memory from the suite's upstream.
+fn with_reserve<A, B: Owns>(first: A, second: B) -> Fallback<A, B, AskSecond> {
+    // SAFETY: as for `then`.
+    unsafe { Fallback::asking_second_unchecked(first, second) }
+}
+
 subjects! {
     BufferThenUpstream: Fallback<InBuffer<'u>, TestUpstream> =
-        |upstream| Fallback::new(in_buffer(upstream, 8192), upstream.clone());
+        |upstream| then(in_buffer(upstream, 8192), upstream.clone());
     PoolThenBestFit: Fallback<PoolInBuffer<'u>, Best> =
-        |upstream| Fallback::new(pool_in_buffer(upstream, 2048), best(upstream));
+        |upstream| then(pool_in_buffer(upstream, 2048), best(upstream));
     ThreeBuffers: Fallback<Fallback<InBuffer<'u>, PoolInBuffer<'u>>, InBuffer<'u>> =
         |upstream| Fallback::new(
             Fallback::new(in_buffer(upstream, 1024), pool_in_buffer(upstream, 4096)),
             in_buffer(upstream, 32 * 1024),
         );
     LockedThenUpstream: Fallback<Locked<Segregated<Buffer<'u>>>, TestUpstream> =
-        |upstream| Fallback::new(
+        |upstream| then(
             Locked::new(Segregated::new(Buffer::new(upstream.buffer(16 * 1024)))),
             upstream.clone(),
         );
     ThreeSizes: BySize<64, Fallback<PoolInBuffer<'u>, Best>, BySize<1000, Best, TestUpstream>> =
         |upstream| BySize::new(
-            Fallback::new(pool_in_buffer(upstream, 4096), best(upstream)),
+            then(pool_in_buffer(upstream, 4096), best(upstream)),
             BySize::new(best(upstream), upstream.clone()),
         );
     LimitedNest: Limit<Fallback<InBuffer<'u>, BySize<64, Pool, Limit<TestUpstream>>>> =
         |upstream| Limit::new(
-            Fallback::new(
+            then(
                 in_buffer(upstream, 2048),
                 BySize::new(pool(upstream), Limit::new(upstream.clone(), 100_000)),
             ),
@@ -104,33 +118,33 @@ subjects! {
         |upstream| {
             let first = Affix::new(in_buffer(upstream, 4096), 7_u64, ());
             let second = BySize::new(pool(upstream), best(upstream));
-            Affix::new(Fallback::new(first, second), 1, 2)
+            Affix::new(then(first, second), 1, 2)
         };
     PoolThenUpstream: Fallback<allotrope_core::Pool<Buffer<'u>>, TestUpstream> =
-        |upstream| Fallback::new(
+        |upstream| then(
             allotrope_core::Pool::new(Buffer::new(upstream.buffer(16 * 1024))),
             upstream.clone(),
         );
     UpstreamThenReserve: Fallback<Limit<TestUpstream>, InBuffer<'u>, AskSecond> =
-        |upstream| Fallback::asking_second(
+        |upstream| with_reserve(
             Limit::new(upstream.clone(), 5000),
             in_buffer(upstream, 8192),
         );
     BufferHeapReserve: Fallback<PoolInBuffer<'u>, Fallback<Limit<Best>, InBuffer<'u>, AskSecond>> =
-        |upstream| Fallback::new(
+        |upstream| then(
             pool_in_buffer(upstream, 1024),
-            Fallback::asking_second(
+            with_reserve(
                 Limit::new(best(upstream), 4000),
                 in_buffer(upstream, 16 * 1024),
             ),
         );
     ReserveFirst: Fallback<Fallback<PoolInBuffer<'u>, InBuffer<'u>, AskSecond>, TestUpstream> =
-        |upstream| Fallback::new(
+        |upstream| then(
             Fallback::asking_second(pool_in_buffer(upstream, 1024), in_buffer(upstream, 2048)),
             upstream.clone(),
         );
     LimitFirst: Fallback<Limit<InBuffer<'u>>, TestUpstream> =
-        |upstream| Fallback::new(Limit::new(in_buffer(upstream, 8192), 3000), upstream.clone());
+        |upstream| then(Limit::new(in_buffer(upstream, 8192), 3000), upstream.clone());
 }
 
 #[test]
@@ -284,97 +298,6 @@ fn cache_lines_by_size_and_with_a_limit() {
 }
 
 #[test]
-fn affixes_of_several_shapes() {
-    affixes((), ());
-    affixes(7_u64, ());
-    affixes((), *b"abc");
-    affixes([1_u16; 3], 9_u32);
-    affixes(OnALine([5; 64]), 1_u8);
-    affixes(1_u8, OnALine([6; 64]));
-}
-
-/// A value that is aligned more strictly than most blocks.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[repr(align(64))]
-struct OnALine([u8; 64]);
-
-fn affixes<P, S>(prefix: P, suffix: S)
-where
-    P: Copy + Debug + PartialEq + Send,
-    S: Copy + Debug + PartialEq + Send,
-{
-    let suite =
-        Suite::new(|upstream| Guarded(Affix::new(best(&upstream), prefix, suffix), prefix, suffix));
-    steps(suite).max_size(2048).only_from_upstream(true).assert_sent();
-    let suite =
-        Suite::new(|upstream| Guarded(Affix::new(upstream, prefix, suffix), prefix, suffix));
-    steps(suite).max_size(2048).only_from_upstream(true).assert_sent();
-}
-
-/// Looks whether both affixes are as they should be whenever a block comes back.
-struct Guarded<A, P, S>(Affix<A, P, S>, P, S);
-
-impl<A, P: Copy + Debug + PartialEq, S: Copy + Debug + PartialEq> Guarded<A, P, S> {
-    fn look(&self, start: NonNull<u8>, layout: Layout) {
-        if layout.size() > 0 {
-            // SAFETY: the block comes back with this layout, which is the only one that fits.
-            let affixes =
-                unsafe { (self.0.prefix(start).read(), self.0.suffix(start, layout).read()) };
-            assert_eq!(affixes, (self.1, self.2));
-        }
-    }
-}
-
-// SAFETY: every call is the one of the allocator inside.
-unsafe impl<A, P, S> Allocator for Guarded<A, P, S>
-where
-    A: Allocator,
-    P: Copy + Debug + PartialEq,
-    S: Copy + Debug + PartialEq,
-{
-    fn allocate(&self, layout: Layout) -> Outcome {
-        Allocator::allocate(&self.0, layout)
-    }
-
-    fn allocate_zeroed(&self, layout: Layout) -> Outcome {
-        Allocator::allocate_zeroed(&self.0, layout)
-    }
-
-    unsafe fn deallocate(&self, start: NonNull<u8>, layout: Layout) {
-        self.look(start, layout);
-        // SAFETY: as the caller promises.
-        unsafe { self.0.deallocate(start, layout) };
-    }
-
-    unsafe fn grow(&self, start: NonNull<u8>, old: Layout, new: Layout) -> Outcome {
-        self.look(start, old);
-        // SAFETY: as the caller promises.
-        unsafe { Allocator::grow(&self.0, start, old, new) }
-    }
-
-    unsafe fn grow_zeroed(&self, start: NonNull<u8>, old: Layout, new: Layout) -> Outcome {
-        self.look(start, old);
-        // SAFETY: as the caller promises.
-        unsafe { Allocator::grow_zeroed(&self.0, start, old, new) }
-    }
-
-    unsafe fn shrink(&self, start: NonNull<u8>, old: Layout, new: Layout) -> Outcome {
-        self.look(start, old);
-        // SAFETY: as the caller promises.
-        unsafe { Allocator::shrink(&self.0, start, old, new) }
-    }
-}
-
-/// What a call of allocator-api2 returns.
-type Outcome = Result<NonNull<[u8]>, allocator_api2::alloc::AllocError>;
-
-#[test]
-fn affixes_around_a_nest_and_inside_of_one() {
-    let suite = steps(Suite::of(AffixedNest)).limits(&[64]);
-    suite.max_size(2048).only_from_upstream(true).assert_sent();
-}
-
-#[test]
 fn what_the_first_part_refuses_moves_to_the_second_and_back_only_when_it_must() {
     let (mut first, mut second) = (bytes::<1024>(), bytes::<4096>());
     let pool = Local::new(FixedSize::<64, _>::new(Buffer::new(&mut second)));
@@ -441,27 +364,6 @@ fn neighbours_own_their_halves() {
     let border = NonNull::from(&mut high[0]).cast::<u8>();
     let [low, high] = [low, high].map(|bytes| Local::new(BestFit::new(Buffer::new(bytes))));
     assert!(!low.owns(border, layout(1, 1)) && high.owns(border, layout(1, 1)));
-}
-
-#[test]
-fn a_block_behind_the_buffer_was_taken_for_one_with_affixes_in_it() {
-    let mut bytes = bytes::<2048>();
-    let (low, high) = bytes.split_at_mut(1024);
-    let border = NonNull::from(&mut high[0]).cast::<u8>();
-    let [low, high] = [low, high].map(|bytes| Local::new(BestFit::new(Buffer::new(bytes))));
-    let low = Affix::new(low, 7_u64, ());
-    // The bytes before it are the low half's, where its prefix would be.
-    assert!(!low.owns(border, layout(1, 1)));
-    let memory = Fallback::new(low, high);
-    let aligned = layout(64, 256);
-    let blocks: Vec<_> = std::iter::from_fn(|| memory.allocate(aligned).ok()).collect();
-    assert!(memory.second().bytes_used() > 0);
-    for block in blocks {
-        // SAFETY: allocated above with this layout, and freed once.
-        unsafe { memory.deallocate(block.cast(), aligned) };
-    }
-    let used = memory.with_first(|low| low.allocator().bytes_used());
-    assert_eq!((used, memory.second().bytes_used()), (0, 0));
 }
 
 #[test]
@@ -551,39 +453,9 @@ fn null_refuses_all_but_nothing() {
 }
 
 #[test]
-fn affixes_stay_with_their_block() {
-    let memory = Affix::new(Global, 1_u64, 2_u16);
-    let (small, large) = (layout(5, 1), layout(5000, 256));
-    let block = memory.allocate(small).unwrap();
-    assert_eq!(block.len(), 5);
-    // SAFETY: the block is live with the layout it was made for, here and below.
-    unsafe { memory.prefix(block.cast()).write(10) };
-    // SAFETY: as above.
-    unsafe { memory.suffix(block.cast(), small).write(20) };
-    // SAFETY: as above.
-    let block = unsafe { memory.grow_zeroed(block.cast(), small, large) }.unwrap();
-    // SAFETY: as above; all bytes beyond the fifth are zeroed.
-    let bytes = unsafe { block.cast::<[u8; 5000]>().as_ref() };
-    assert!(bytes[5..].iter().all(|&byte| byte == 0));
-    // SAFETY: as above.
-    let block = unsafe { memory.shrink(block.cast(), large, layout(3, 1)) }.unwrap();
-    let start = block.cast();
-    // SAFETY: as above.
-    let affixes =
-        unsafe { (memory.prefix(start).read(), memory.suffix(start, layout(3, 1)).read()) };
-    assert_eq!(affixes, (10, 20));
-    let largest = layout(isize::MAX as usize, 1);
-    // SAFETY: as above.
-    let failed = unsafe { memory.grow(start, layout(3, 1), largest) };
-    assert_eq!([failed, memory.allocate(largest)], [Err(AllocError); 2]);
-    // SAFETY: as above.
-    unsafe { memory.deallocate(start, layout(3, 1)) };
-}
-
-#[test]
 fn sizes_of_zero_reach_no_part() {
     let empty = Local::new(BestFit::new(Buffer::new(&mut [])));
-    sizes_of_zero_touch_nothing(&Fallback::new(empty, Untouchable));
+    sizes_of_zero_touch_nothing(&then(empty, Untouchable));
     sizes_of_zero_touch_nothing(&BySize::<8, _, _>::new(Untouchable, Untouchable));
     sizes_of_zero_touch_nothing(&Limit::new(Untouchable, 0));
     sizes_of_zero_touch_nothing(&Affix::new(Untouchable, 1_u8, 1_u8));
