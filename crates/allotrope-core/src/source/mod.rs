@@ -249,14 +249,13 @@ pub unsafe trait Source {
     }
 }
 
-/// How many bytes a strategy that holds `held` bytes asks a source for that reserves ahead: little
-/// at first, for many are small and stay so, and then much, so that there are few regions to look
-/// through.
-pub const fn reserve_ahead<P: Policy>(held: usize) -> usize {
-    const SMALL: usize = 2;
+/// How many bytes a strategy that holds `held` bytes asks a source for that reserves ahead: `first`
+/// at first, for many heaps are small and stay so, and then much, so that there are few regions to
+/// look through.
+pub const fn reserve_ahead<P: Policy>(held: usize, first: usize) -> usize {
     const LARGE: usize = 256;
-    let wanted = if held < P::GROWTH_SIZE {
-        P::GROWTH_SIZE.saturating_mul(SMALL)
+    let wanted = if held == 0 {
+        first
     } else if held < P::GROWTH_SIZE.saturating_mul(LARGE / 16) {
         P::GROWTH_SIZE.saturating_mul(LARGE)
     } else {

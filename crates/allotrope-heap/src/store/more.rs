@@ -172,7 +172,7 @@ impl<S: Source, P: Policy, H: Hook> Store<S, P, H> {
         // Regions become longer and longer, for frees look through all of them.
         let wanted = if S::RESERVES_AHEAD {
             // What is small stays in the pocket: who outgrows that may become large.
-            wanted.max(reserve_ahead::<P>(self.bytes_committed().max(P::GROWTH_SIZE)))
+            wanted.max(reserve_ahead::<P>(self.bytes_committed().max(1), 0))
         } else {
             wanted
         };

@@ -131,7 +131,8 @@ impl<S: Source, P: Policy, H: Hook> BestFit<S, P, H> {
         let header_size = if has_no_header { 0 } else { size_of::<Area>() };
         let roomy = Geometry::region_size(enough, header_size).ok_or(AllocError)?;
         let wanted = if S::RESERVES_AHEAD {
-            reserve_ahead::<P>(self.areas.bytes_held())
+            // A free in a region that is not the newest takes longer: few blocks are to be there.
+            reserve_ahead::<P>(self.areas.bytes_held(), P::GROWTH_SIZE / 4)
         } else {
             bytes_of(growth)
         };

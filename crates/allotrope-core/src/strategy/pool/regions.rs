@@ -299,7 +299,7 @@ impl<S: Source, P: Policy> Regions<S, P> {
         let known = self.chunk_size();
         let least = if known > 0 { known } else { Self::LEAST };
         let wanted = if S::RESERVES_AHEAD {
-            reserve_ahead::<P>(self.bytes_held())
+            reserve_ahead::<P>(self.bytes_held(), P::GROWTH_SIZE.saturating_mul(2))
         } else {
             let held = self.bytes_held();
             (16 * Self::BEST).max(held.min(P::GROWTH_SIZE)).max(held / 4)
