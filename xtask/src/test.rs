@@ -3,7 +3,8 @@
 //! The first run has debug assertions, all sweeps and short scripts, the second is optimized and has
 //! long scripts: they find different bugs. Neither needs more than rustup and a C compiler.
 //!
-//! `cargo xtask test long` is another thing: 100 million calls of best fit, checked as they are made.
+//! `cargo xtask test long` is another thing: 100 million calls of best fit, checked as they are made,
+//! and 100,000 heaps at once.
 
 use crate::shell;
 use crate::workspace::Workspace;
@@ -16,16 +17,20 @@ const LONG_RUN_STEPS: &str = "30000";
 /// How many calls the long run makes, `ALLOTROPE_CALLS`.
 const LONG_RUN_CALLS: &str = "100000000";
 
+/// How many heaps there are at once in the long run, `ALLOTROPE_HEAPS`: 10 GB of memory.
+const LONG_RUN_HEAPS: &str = "100000";
+
 /// Runs the command.
 pub fn run(arguments: &[String]) -> Result<(), String> {
     let workspace = Workspace::load()?;
     if arguments == ["long"] {
-        let mut cargo = workspace.command("cargo");
-        cargo.env("ALLOTROPE_CALLS", LONG_RUN_CALLS);
-        let package = ["--package", "allotrope-core", "--test", "long_run"];
-        return shell::run(
-            cargo.args(["test", "--release"]).args(package).args(["--", "--nocapture"]),
-        );
+        for (package, test) in [("allotrope-core", "long_run"), ("allotrope-heap", "mappings")] {
+            let mut cargo = workspace.command("cargo");
+            cargo.env("ALLOTROPE_CALLS", LONG_RUN_CALLS).env("ALLOTROPE_HEAPS", LONG_RUN_HEAPS);
+            let test = ["test", "--release", "--package", package, "--test", test];
+            shell::run(cargo.args(test).args(["--", "--nocapture"]))?;
+        }
+        return Ok(());
     }
     shell::no_arguments("test", arguments)?;
     shell::run(workspace.command("cargo").arg("test"))?;

@@ -7,5 +7,5 @@ pub use crate::layout::granule::BlockSize;
 pub use crate::layout::size_class::SizeClass;
 pub use crate::policy::ValidPolicy;
 pub use crate::source::provenance::{exposed, ours};
-pub use crate::source::{Firm, release_clean};
+pub use crate::source::{Firm, release_clean, reserve_ahead};
 pub use crate::strategy::{Edges, Large, NONE, Run, Space, Table, carry_over, dangling};

@@ -41,8 +41,10 @@ pub trait Policy {
     /// double up to this.
     const GROWTH_SIZE: usize = 1024 * 1024;
 
-    /// How many bytes of address space are reserved ahead, where a source reserves ahead at all
-    /// (`OsPages` on 64-bit targets). What is not to be had is halved until it is.
+    /// The most bytes of address space that a strategy reserves at once beyond what it needs, where
+    /// a source reserves ahead at all (`OsPages` on 64-bit targets): it begins with less
+    /// than four times [`GROWTH_SIZE`](Self::GROWTH_SIZE), goes on with 256 times that, and then takes
+    /// sixteen times what it holds. What is not to be had is halved until it is.
     const RESERVE_SIZE: usize = 1 << (if usize::BITS == 64 { 34 } else { 20 });
 
     /// The size in bytes of the largest blocks that [`Segregated`](crate::Segregated) cuts from its

@@ -7,7 +7,7 @@ use std::thread;
 
 use allotrope_core::{
     AllocError, BestFit, Buffer, ClassicPolicy, FixedSize, Local, Locked, OsPages, Policy,
-    Segregated, Source, Span, Strategy, Upstream,
+    Segregated, Span, Strategy, Upstream,
 };
 
 fn layout(size: usize, align: usize) -> Layout {
@@ -239,8 +239,8 @@ fn a_block_that_grows_at_the_end_of_a_region_stays_where_it_is() {
     let heap = Local::new(BestFit::new(OsPages::new()));
     let mut size = 64;
     let start = heap.allocate(layout(size, 8)).unwrap().cast::<u8>();
-    // Where little address space is to be had, the first region has 1 MiB.
-    let most = if OsPages::RESERVES_AHEAD { 256 << 20 } else { 1 << 19 };
+    // The first region has 256 KiB, or 1 MiB where nothing is reserved ahead.
+    let most = 1 << 17;
     while size < most {
         // SAFETY: the block is in use, with this size.
         let grown = unsafe { heap.grow(start, layout(size, 8), layout(size * 2, 8)) }.unwrap();
@@ -276,6 +276,9 @@ fn when_nothing_else_is_left_a_block_grows_into_what_is_free_below_it() {
 fn several_gibibytes_in_one_region() {
     let heap = Local::new(BestFit::new(OsPages::new()));
     let gibibyte = layout(1 << 30, 4096);
+    let all = heap.allocate(layout(6 << 30, 4096)).unwrap();
+    // SAFETY: just allocated, and not used.
+    unsafe { heap.deallocate(all.cast(), layout(6 << 30, 4096)) };
     let blocks: Vec<_> = (0..6).map(|_| heap.allocate(gibibyte).unwrap()).collect();
     for (n, block) in blocks.iter().enumerate() {
         // SAFETY: the block is in use; two of its pages are touched.

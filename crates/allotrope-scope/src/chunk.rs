@@ -52,6 +52,7 @@ pub(crate) fn reserve(
 ) -> Result<ChunkRef, AllocError> {
     let region = match source.take_kept(wanted) {
         Some(region) => region,
+        None if wanted <= least => source.reserve_block(least)?,
         None => source.reserve(least, wanted)?,
     };
     let size = region.size();

@@ -23,3 +23,6 @@ pub mod stacks {}
 
 #[doc = include_str!("../docs/growth.md")]
 pub mod growth {}
+
+#[doc = include_str!("../docs/segments.md")]
+pub mod segments {}

@@ -29,6 +29,10 @@ mod kept;
 mod occupancy;
 #[cfg(target_has_atomic = "64")]
 mod push_list;
+#[cfg(target_has_atomic = "ptr")]
+mod runs;
+#[cfg(target_has_atomic = "ptr")]
+mod segments;
 mod side_table;
 #[cfg(target_has_atomic = "ptr")]
 pub mod slots;
@@ -49,6 +53,10 @@ pub use kept::Kept;
 pub use occupancy::{Occupancy, Summary};
 #[cfg(target_has_atomic = "64")]
 pub use push_list::PushList;
+#[cfg(target_has_atomic = "ptr")]
+pub use runs::Runs;
+#[cfg(target_has_atomic = "ptr")]
+pub use segments::{Run, Segments};
 pub use side_table::{SideTable, Taken};
 #[cfg(target_has_atomic = "ptr")]
 pub use spin::SpinLock;

@@ -28,7 +28,7 @@ use core::ptr::NonNull;
 use allotrope_sync::fatal::promised;
 
 use super::provenance::exposed;
-use super::{Firm, Region, Source, release_clean};
+use super::{Firm, Region, Source, release_clean, reserve_ahead};
 use crate::layout::granule::GRANULE_SIZE;
 use crate::{AllocError, Policy, poison};
 
@@ -181,7 +181,8 @@ impl<S: Source, P: Policy> Chunks<S, P> {
     fn add_region(&mut self, wish: Wish, sharers: usize) -> Result<(), AllocError> {
         let least = wish.least.checked_add(HEAD_SIZE).ok_or(AllocError)?;
         let wanted = if S::RESERVES_AHEAD {
-            P::RESERVE_SIZE
+            // Enough for a whole chunk for every class.
+            reserve_ahead::<P>(self.bytes_held(), P::GROWTH_SIZE.saturating_mul(4))
         } else {
             let roomy = wish.best.saturating_mul(sharers).saturating_add(HEAD_SIZE);
             // One chunk for each sharer at first, then twice as much, then by a quarter.

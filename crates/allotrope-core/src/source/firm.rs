@@ -42,6 +42,11 @@ unsafe impl<S: Source> Source for Firm<S> {
     }
 
     #[inline]
+    fn reserve_block(&self, size: usize) -> Result<Region, AllocError> {
+        no_unwinding(|| self.source.reserve_block(size))
+    }
+
+    #[inline]
     unsafe fn commit(&self, region: &Region, range: Range<usize>) -> Result<(), AllocError> {
         // SAFETY: as the caller promises.
         no_unwinding(|| unsafe { self.source.commit(region, range) })

@@ -53,7 +53,7 @@ pub use upstream::Upstream;
 use core::ops::Range;
 use core::ptr::NonNull;
 
-use crate::{AllocError, poison};
+use crate::{AllocError, Policy, poison};
 
 /// Where bytes come from.
 ///
@@ -109,6 +109,20 @@ pub unsafe trait Source {
     ///
     /// [`AllocError`] when there is no such region; the source is unchanged then.
     fn reserve(&self, least: usize, wanted: usize) -> Result<Region, AllocError>;
+
+    /// Lends a region of `size` bytes for a single block that may [grow](Self::grow_region).
+    ///
+    /// # Guarantees
+    ///
+    /// As for [`reserve`](Self::reserve) of exactly `size` bytes.
+    ///
+    /// # Errors
+    ///
+    /// As for [`reserve`](Self::reserve).
+    #[doc(hidden)]
+    fn reserve_block(&self, size: usize) -> Result<Region, AllocError> {
+        self.reserve(size, size)
+    }
 
     /// Makes the bytes of `range` usable, those that are already included.
     ///
@@ -233,6 +247,21 @@ pub unsafe trait Source {
         let _ = (size, movement);
         Err(region)
     }
+}
+
+/// How many bytes a strategy that holds `held` bytes asks a source for that reserves ahead: `first`
+/// at first, for many heaps are small and stay so, and then much, so that there are few regions to
+/// look through.
+pub const fn reserve_ahead<P: Policy>(held: usize, first: usize) -> usize {
+    const LARGE: usize = 256;
+    let wanted = if held == 0 {
+        first
+    } else if held < P::GROWTH_SIZE.saturating_mul(LARGE / 16) {
+        P::GROWTH_SIZE.saturating_mul(LARGE)
+    } else {
+        held.saturating_mul(16)
+    };
+    if wanted < P::RESERVE_SIZE { wanted } else { P::RESERVE_SIZE }
 }
 
 /// Releases a region to its source, with none of it poisoned: its owner may use all of it again.

@@ -147,7 +147,7 @@ impl Large {
         let extent = Self::extent(layout).ok_or(AllocError)?;
         let align = layout.align().max(LEAST_ALIGN);
         let padding = if align <= S::REGION_ALIGN { 0 } else { align - 1 };
-        let region = exposed(source.reserve(extent + padding, extent + padding)?);
+        let region = exposed(source.reserve_block(extent + padding)?);
         let offset = region.start().addr().get().wrapping_neg() & (align - 1);
         // SAFETY: the offset is at most the padding, so the block lies in the region, which is on
         // loan.

@@ -8,7 +8,7 @@
 
 use core::ptr::NonNull;
 
-use allotrope_core::parts::{SizeClass, exposed, release_clean};
+use allotrope_core::parts::{SizeClass, exposed, release_clean, reserve_ahead};
 use allotrope_core::{AllocError, EventKind, Hook, Policy, Region, Source};
 
 use super::{SLAB_PAGES, Store};
@@ -170,7 +170,12 @@ impl<S: Source, P: Policy, H: Hook> Store<S, P, H> {
         let roomy = region_size(least as usize).ok_or(AllocError)?;
         let wanted = region_size(growth as usize).unwrap_or(roomy);
         // Regions become longer and longer, for frees look through all of them.
-        let wanted = if S::RESERVES_AHEAD { wanted.max(P::RESERVE_SIZE) } else { wanted };
+        let wanted = if S::RESERVES_AHEAD {
+            // What is small stays in the pocket: who outgrows that may become large.
+            wanted.max(reserve_ahead::<P>(self.bytes_committed().max(1), 0))
+        } else {
+            wanted
+        };
         let region = exposed(self.source.reserve(roomy, wanted.max(roomy))?);
         // SAFETY: the region was lent just above.
         let head = match unsafe { Pages::open(&self.source, region) } {

@@ -2,6 +2,7 @@
 
 #[cfg(any(target_arch = "wasm32", test))]
 mod free_ranges;
+mod kept_for_ever;
 #[cfg_attr(
     any(target_os = "linux", target_vendor = "apple", target_os = "freebsd"),
     path = "unix.rs"
@@ -9,6 +10,8 @@ mod free_ranges;
 #[cfg_attr(target_arch = "wasm32", path = "wasm.rs")]
 #[cfg_attr(windows, path = "windows.rs")]
 mod platform;
+mod store;
+mod table;
 
 use core::ops::Range;
 use core::ptr::NonNull;
@@ -17,10 +20,12 @@ use allotrope_sync::Kept;
 use allotrope_sync::facade::process_wide;
 
 use super::{Contents, Movement, Region, Source};
-use crate::poison::reserve_size;
 use crate::{AllocError, Independent};
 
 /// What a platform provides: address space in whole pages, and memory behind it.
+///
+/// Where memory [needs no commit](Self::needs_commit), reserved pages are usable at once, and the
+/// system puts memory behind a page when it is first touched.
 ///
 /// Sizes and addresses are multiples of [`page_size`](Self::page_size), save where said.
 ///
@@ -35,13 +40,32 @@ unsafe trait Platform {
     /// The size in bytes of a page: a power of two, always the same.
     fn page_size() -> usize;
 
-    /// Reserves `size` bytes of address space, above zero. Nothing in it may be accessed yet. Says
-    /// what the memory reads as that `commit` will put there.
+    /// Whether regions are cut from segments, which takes address space to spare.
+    const LENDS_FRAMES: bool = true;
+
+    /// Whether reserved pages must be committed before they are accessed; always the same.
+    fn needs_commit() -> bool;
+
+    /// How much address space one region may take beyond what is needed, in bytes: a small part of
+    /// what the process may have.
+    fn spare_address_space() -> usize {
+        usize::MAX
+    }
+
+    /// Reserves `size` bytes of address space, above zero. Says what the memory behind it reads as.
     ///
     /// # Guarantees
     ///
     /// Nothing else in the program uses the returned range.
     fn reserve(size: usize) -> Option<(NonNull<u8>, Contents)>;
+
+    /// Reserves `size` bytes, a power of two, at a multiple of it; small pages serve it. They read
+    /// as zero.
+    ///
+    /// # Guarantees
+    ///
+    /// As for [`reserve`](Self::reserve).
+    fn reserve_aligned(size: usize) -> Option<NonNull<u8>>;
 
     /// Puts memory behind a range of reserved address space.
     ///
@@ -69,6 +93,15 @@ unsafe trait Platform {
         unsafe { Self::decommit(start, size) }
     }
 
+    /// Takes away the memory behind a range, so that it reads as zero when it is used again, after
+    /// a commit where that is needed. If it returns `false`, nobody knows what the range reads as.
+    ///
+    /// # Safety
+    ///
+    /// As for `decommit`; where no commit is needed, or the range is committed, it may be accessed
+    /// afterwards.
+    unsafe fn purge(start: NonNull<u8>, size: usize) -> bool;
+
     /// Prefers large pages for a range from now on, if there are any.
     ///
     /// # Safety
@@ -78,12 +111,13 @@ unsafe trait Platform {
         let _ = (start, size);
     }
 
-    /// Gives back address space and memory.
+    /// Gives back address space and memory. If it returns `false`, the range is as it was.
     ///
     /// # Safety
     ///
-    /// The range is one that `reserve` or `grow` returned, whole, and nobody uses it.
-    unsafe fn release(start: NonNull<u8>, size: usize);
+    /// The range is one that `reserve`, `reserve_aligned` or `grow` returned, whole, and nobody uses
+    /// it.
+    unsafe fn release(start: NonNull<u8>, size: usize) -> bool;
 
     /// Makes a range of `old` bytes `new` bytes long, which is no less; it keeps what is in it.
     ///
@@ -106,20 +140,26 @@ unsafe trait Platform {
 }
 
 use platform::Native;
+use store::Store;
 
 /// Pages of the operating system as a [`Source`].
 ///
-/// A region is reserved address space; it costs memory only where it is committed and touched.
-/// On 64-bit targets regions are reserved ahead, so that a strategy has one that grows; where
-/// address space is short (`RLIMIT_AS`, strict overcommit), half of it is tried, down to what is
-/// needed now.
+/// A region is address space; it costs memory only where it is committed and touched. Regions of up
+/// to 4 MiB are cut from segments of 64 MiB that the whole process shares, in multiples of 64 KiB (1
+/// and 4 MiB, and 16 KiB, where addresses have 32 bits); longer ones are mappings of their own. So
+/// thousands of small heaps take few mappings. On 64-bit targets a strategy reserves more than it
+/// needs; where address space is short (`RLIMIT_AS`), a small part of it, or half of that, down to
+/// what is needed now.
+///
+/// All of it is without locks: a forked child goes on with the regions that it has, whatever other
+/// threads were doing.
 ///
 /// | | Linux | macOS | FreeBSD | Windows | wasm32 |
 /// |---|---|---|---|---|---|
 /// | a page | 4 KiB, on some machines more | 4 or 16 KiB | 4 KiB, on some machines more | 4 KiB | 64 KiB |
 /// | pages that are decommitted | go at once, and read as zero again | as on Linux | go when the system needs them | go at once, and read as zero when they are committed again | stay |
 /// | a region that grows | moves without copying (`mremap`) | does not | does not | does not | does so in place, at the end of memory |
-/// | a region that is released | is the system's | is the system's | is the system's | is the system's | is kept, and lent again |
+/// | a region that is released | its memory is the system's, and the addresses of a long one, or of an empty segment | as on Linux | as on Linux | as on Linux | is kept, and lent again |
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OsPages(());
 
@@ -144,34 +184,57 @@ process_wide! {
     static KEPT: Kept<8> = Kept::new();
 }
 
-/// The whole pages that `range` touches, or those that lie in it.
+process_wide! {
+    /// Where all regions come from.
+    static STORE: Store<Native> = Store::new();
+}
+
+/// The pages that `range` touches.
 ///
 /// # Safety
 ///
-/// The region is one of [`OsPages`]', on loan.
-unsafe fn pages(region: &Region, range: Range<usize>, rounding: Rounding) -> (NonNull<u8>, usize) {
-    let page_size = Native::page_size();
-    let (start, end) = match rounding {
-        Rounding::Outward => {
-            (range.start & !(page_size - 1), range.end.next_multiple_of(page_size))
-        }
-        Rounding::Inward => (range.start.next_multiple_of(page_size), range.end & !(page_size - 1)),
-    };
-    let end = end.min(region.size());
-    // SAFETY: the offset is at most `end`, which is at most the region's size.
-    (unsafe { region.start().add(start.min(end)) }, end.saturating_sub(start))
+/// The region is on loan.
+unsafe fn whole_pages_of<N: Platform>(
+    region: &Region,
+    range: Range<usize>,
+) -> (NonNull<u8>, usize) {
+    let page_size = N::page_size();
+    let (start, end) = (range.start & !(page_size - 1), range.end.next_multiple_of(page_size));
+    // SAFETY: as the caller promises.
+    unsafe { part(region, start, end) }
 }
 
-enum Rounding {
-    Outward,
-    Inward,
+/// The pages that lie in `range`.
+///
+/// # Safety
+///
+/// The region is on loan.
+unsafe fn whole_pages_in<N: Platform>(
+    region: &Region,
+    range: Range<usize>,
+) -> (NonNull<u8>, usize) {
+    let page_size = N::page_size();
+    let (start, end) = (range.start.next_multiple_of(page_size), range.end & !(page_size - 1));
+    // SAFETY: as the caller promises.
+    unsafe { part(region, start, end) }
+}
+
+/// The bytes from `start` to `end` that lie in the region: where they start, and how many.
+///
+/// # Safety
+///
+/// The region is on loan.
+unsafe fn part(region: &Region, start: usize, end: usize) -> (NonNull<u8>, usize) {
+    let end = end.min(region.size());
+    // SAFETY: the place is at most `end`, so it lies in the region (caller), or at its end.
+    (unsafe { region.start().add(start.min(end)) }, end.saturating_sub(start))
 }
 
 /// What the bytes of `range` read as after `take_away` was called for the pages that lie in it.
 ///
 /// # Safety
 ///
-/// As for [`pages`].
+/// The region is on loan.
 unsafe fn of_whole_pages(
     region: &Region,
     range: Range<usize>,
@@ -179,7 +242,7 @@ unsafe fn of_whole_pages(
 ) -> Contents {
     let whole = range.len();
     // SAFETY: as the caller promises.
-    let (start, size) = unsafe { pages(region, range, Rounding::Inward) };
+    let (start, size) = unsafe { whole_pages_in::<Native>(region, range) };
     if size == 0 {
         return Contents::Unknown;
     }
@@ -201,33 +264,16 @@ unsafe impl Source for OsPages {
     const HIGHEST_ADDRESS: usize = usize::MAX >> (usize::BITS / 64 * 2);
 
     fn reserve(&self, least: usize, wanted: usize) -> Result<Region, AllocError> {
-        // What is left of the last unit nobody else could have: it is part of the region.
-        let unit = Native::page_size().max(Self::REGION_ALIGN);
-        let round = |size: usize| match size.checked_next_multiple_of(unit) {
-            Some(size) if size <= isize::MAX as usize => Ok(size),
-            _ => Err(AllocError),
-        };
-        // Nobody who keeps the contract asks for 0, but this is safe to call: no region is empty.
-        let least = round(least.max(1))?;
-        let mut size = round(reserve_size(wanted)).unwrap_or(least).max(least);
-        loop {
-            if let Some((start, contents)) = Native::reserve(size) {
-                let bytes = NonNull::slice_from_raw_parts(start, size);
-                return Ok(Region::new(bytes, 0, contents));
-            }
-            if size == least {
-                return Err(AllocError);
-            }
-            size = round(size / 2)?.max(least);
-        }
+        STORE.reserve(least, wanted).ok_or(AllocError)
+    }
+
+    fn reserve_block(&self, size: usize) -> Result<Region, AllocError> {
+        STORE.reserve_block(size).ok_or(AllocError)
     }
 
     unsafe fn commit(&self, region: &Region, range: Range<usize>) -> Result<(), AllocError> {
-        // SAFETY: the region is on loan (caller).
-        let (start, size) = unsafe { pages(region, range, Rounding::Outward) };
-        // SAFETY: the pages lie in the region, which is on loan (caller).
-        let committed = size == 0 || unsafe { Native::commit(start, size) };
-        committed.then_some(()).ok_or(AllocError)
+        // SAFETY: as the caller promises.
+        unsafe { STORE.commit(region, range) }.then_some(()).ok_or(AllocError)
     }
 
     unsafe fn decommit(&self, region: &Region, range: Range<usize>) -> Contents {
@@ -244,7 +290,7 @@ unsafe impl Source for OsPages {
 
     unsafe fn expect_use(&self, region: &Region, range: Range<usize>) {
         // SAFETY: the region is on loan (caller).
-        let (start, size) = unsafe { pages(region, range, Rounding::Inward) };
+        let (start, size) = unsafe { whole_pages_in::<Native>(region, range) };
         if size > 0 {
             // SAFETY: the pages lie in the region, which is on loan (caller).
             unsafe { Native::prefer_large_pages(start, size) };
@@ -252,9 +298,8 @@ unsafe impl Source for OsPages {
     }
 
     unsafe fn release(&self, region: Region) {
-        // SAFETY: `reserve` or `grow_region` made the region of whole pages; nobody uses it
-        // (caller).
-        unsafe { Native::release(region.start(), region.size()) };
+        // SAFETY: as the caller promises.
+        unsafe { STORE.release(&region) };
     }
 
     #[inline]
@@ -278,21 +323,8 @@ unsafe impl Source for OsPages {
         size: usize,
         movement: Movement,
     ) -> Result<Region, Region> {
-        let Some(size) = size.checked_next_multiple_of(Native::page_size()) else {
-            return Err(region);
-        };
-        if size < region.size() || size > isize::MAX as usize {
-            return Err(region);
-        }
-        // SAFETY: the region is a whole range of `Native`'s on loan (caller), which nobody uses
-        // where it may move (caller).
-        match unsafe { Native::grow(region.start(), region.size(), size, movement) } {
-            Some(start) => {
-                let bytes = NonNull::slice_from_raw_parts(start, size);
-                Ok(Region::new(bytes, region.committed(), region.contents()))
-            }
-            None => Err(region),
-        }
+        // SAFETY: as the caller promises.
+        unsafe { STORE.grow(region, size, movement) }
     }
 }
 

@@ -1,14 +1,15 @@
-//! Unix: `mmap` without access reserves, `mprotect` commits.
+//! Unix: `mmap` reserves; what is not touched costs no memory.
 //!
-//! Reserved pages are `PROT_NONE`, so that they count neither as memory nor as promised memory;
-//! `mprotect` is where a promise may be refused. What the systems do not share, a file each says:
-//! how pages are given back while their addresses are kept, and how mappings move.
+//! Pages are readable and writable from the start, so that neighbours are one mapping to the system
+//! and nothing is ever split. Under Linux' strict overcommit such pages count as promised memory: there
+//! they are reserved without access, and `mprotect` is where a promise may be refused. What the
+//! systems do not share, a file each says: how pages are given back while their addresses are kept,
+//! and how mappings move.
 
 use core::ptr::{self, NonNull};
 
-use allotrope_sync::facade::atomic::{AtomicUsize, Ordering};
+use allotrope_sync::facade::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use allotrope_sync::facade::process_wide;
-use allotrope_sync::fatal::promised;
 
 use super::{Contents, Movement, Platform};
 
@@ -39,6 +40,37 @@ fn ask_page_size() -> usize {
     page_size
 }
 
+process_wide! {
+    /// Where the next segment is asked for, so that it is neighbour to the last.
+    static NEXT_ALIGNED: AtomicPtr<u8> = AtomicPtr::new(ptr::null_mut());
+}
+
+/// Maps `size` bytes, at `hint` if nothing is there.
+fn map(hint: *mut libc::c_void, size: usize) -> Option<NonNull<u8>> {
+    let access =
+        if system::needs_commit() { libc::PROT_NONE } else { libc::PROT_READ | libc::PROT_WRITE };
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANON | system::RESERVE;
+    // SAFETY: a new mapping at an address of the kernel's choice changes no other memory.
+    checked(unsafe { libc::mmap(hint, size, access, flags, -1, 0) })
+}
+
+/// Maps `size` bytes at a multiple of `size`: of twice as many, which surely have such a part.
+fn map_aligned(size: usize) -> Option<NonNull<u8>> {
+    let all = size.checked_mul(2)?;
+    let start = map(ptr::null_mut(), all)?;
+    let before = start.addr().get().wrapping_neg() % size;
+    // SAFETY: both parts lie in what was just mapped, which nobody uses. If one is not unmapped, it
+    // is address space that is lost, and no memory.
+    unsafe {
+        if before > 0 {
+            Native::release(start, before);
+        }
+        let aligned = start.add(before);
+        Native::release(aligned.add(size), size - before);
+        Some(aligned)
+    }
+}
+
 fn checked(start: *mut libc::c_void) -> Option<NonNull<u8>> {
     if start == libc::MAP_FAILED { None } else { NonNull::new(start.cast()) }
 }
@@ -53,11 +85,43 @@ unsafe impl Platform for Native {
         }
     }
 
+    fn needs_commit() -> bool {
+        system::needs_commit()
+    }
+
+    fn spare_address_space() -> usize {
+        /// Threads need some for their stacks, and other heaps for themselves.
+        const PARTS: libc::rlim_t = 64;
+        let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: 0 };
+        // SAFETY: the system writes to a value of this type.
+        unsafe { libc::getrlimit(libc::RLIMIT_AS, &mut limit) };
+        if limit.rlim_cur == libc::RLIM_INFINITY {
+            return usize::MAX;
+        }
+        usize::try_from(limit.rlim_cur / PARTS).unwrap_or(usize::MAX)
+    }
+
     fn reserve(size: usize) -> Option<(NonNull<u8>, Contents)> {
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANON | system::RESERVE;
-        // SAFETY: a new mapping at an address of the kernel's choice changes no other memory.
-        let start = unsafe { libc::mmap(ptr::null_mut(), size, libc::PROT_NONE, flags, -1, 0) };
-        Some((checked(start)?, Contents::Zero))
+        Some((map(ptr::null_mut(), size)?, Contents::Zero))
+    }
+
+    fn reserve_aligned(size: usize) -> Option<NonNull<u8>> {
+        // Relaxed: a hint, which may be out of date.
+        let below = NEXT_ALIGNED.load(Ordering::Relaxed);
+        let start = match map(below.cast(), size)? {
+            start if start.addr().get().is_multiple_of(size) => start,
+            start => {
+                // SAFETY: just mapped, and used by nobody.
+                unsafe { Self::release(start, size) };
+                map_aligned(size)?
+            }
+        };
+        // Systems map from the top down: the next segment may lie right below, in one mapping with
+        // this one.
+        NEXT_ALIGNED.store(start.as_ptr().wrapping_sub(size), Ordering::Relaxed);
+        // SAFETY: the range was just mapped.
+        unsafe { system::prefer_small_pages(start.as_ptr().cast(), size) };
+        Some(start)
     }
 
     unsafe fn commit(start: NonNull<u8>, size: usize) -> bool {
@@ -71,15 +135,19 @@ unsafe impl Platform for Native {
         unsafe { system::discard(start.as_ptr().cast(), size) }
     }
 
+    unsafe fn purge(start: NonNull<u8>, size: usize) -> bool {
+        // SAFETY: as the caller promises.
+        unsafe { system::purge(start.as_ptr().cast(), size) }
+    }
+
     unsafe fn prefer_large_pages(start: NonNull<u8>, size: usize) {
         // SAFETY: the range is ours (caller).
         unsafe { system::prefer_large_pages(start.as_ptr().cast(), size) };
     }
 
-    unsafe fn release(start: NonNull<u8>, size: usize) {
-        // SAFETY: the range is a whole mapping of ours that nobody uses (caller).
-        let result = unsafe { libc::munmap(start.as_ptr().cast(), size) };
-        promised!(result == 0, "munmap refused a mapping of ours", start.addr().get());
+    unsafe fn release(start: NonNull<u8>, size: usize) -> bool {
+        // SAFETY: the range was mapped by us, and nobody uses it (caller).
+        unsafe { libc::munmap(start.as_ptr().cast(), size) == 0 }
     }
 
     unsafe fn grow(

@@ -62,8 +62,23 @@ fn fresh(free: &mut FreeRanges, size: usize) -> Option<NonNull<u8>> {
 
 // SAFETY: `memory.grow` adds pages that nobody has; they are given to one at a time.
 unsafe impl Platform for Native {
+    // Memory is as long as it must be, and nothing of it goes back.
+    const LENDS_FRAMES: bool = false;
+
     fn page_size() -> usize {
         PAGE_SIZE
+    }
+
+    fn needs_commit() -> bool {
+        false
+    }
+
+    fn reserve_aligned(_: usize) -> Option<NonNull<u8>> {
+        None
+    }
+
+    unsafe fn purge(_: NonNull<u8>, _: usize) -> bool {
+        false
     }
 
     fn reserve(size: usize) -> Option<(NonNull<u8>, Contents)> {
@@ -92,9 +107,10 @@ unsafe impl Platform for Native {
         Contents::Unknown
     }
 
-    unsafe fn release(start: NonNull<u8>, size: usize) {
+    unsafe fn release(start: NonNull<u8>, size: usize) -> bool {
         // SAFETY: the range is whole pages of memory, which stay, and nobody uses it (caller).
         unsafe { FREE.lock().put(start, size) };
+        true
     }
 
     unsafe fn grow(start: NonNull<u8>, old: usize, new: usize, _: Movement) -> Option<NonNull<u8>> {

@@ -13,7 +13,6 @@ use core::ptr::{self, NonNull};
 
 use allotrope_sync::facade::atomic::{AtomicUsize, Ordering};
 use allotrope_sync::facade::process_wide;
-use allotrope_sync::fatal::promised;
 use windows_sys::Win32::System::Memory::{
     MEM_COMMIT, MEM_DECOMMIT, MEM_RELEASE, MEM_RESERVE, MEM_RESET, PAGE_NOACCESS, PAGE_READWRITE,
     VirtualAlloc, VirtualFree, VirtualUnlock,
@@ -57,6 +56,30 @@ unsafe impl Platform for Native {
         }
     }
 
+    fn needs_commit() -> bool {
+        true
+    }
+
+    fn reserve_aligned(size: usize) -> Option<NonNull<u8>> {
+        // No part of a reservation can be given back: where an aligned part of a larger one was, one is
+        // asked for again, and another thread may come first.
+        const TRIES: usize = 4;
+        (0..TRIES).find_map(|_| {
+            let (start, _) = Self::reserve(size.checked_mul(2)?)?;
+            let before = start.addr().get().wrapping_neg() % size;
+            // SAFETY: the reservation is ours, and has twice the size; nobody uses it.
+            let wanted = unsafe {
+                let wanted = start.add(before);
+                Self::release(start, 0);
+                wanted
+            };
+            let place = wanted.as_ptr().cast::<c_void>();
+            // SAFETY: a new reservation, where there is none, changes no other memory.
+            let start = unsafe { VirtualAlloc(place, size, MEM_RESERVE, PAGE_NOACCESS) };
+            NonNull::new(start.cast())
+        })
+    }
+
     fn reserve(size: usize) -> Option<(NonNull<u8>, Contents)> {
         // SAFETY: a new reservation at an address of the system's choice changes no other memory.
         let start = unsafe { VirtualAlloc(ptr::null(), size, MEM_RESERVE, PAGE_NOACCESS) };
@@ -95,11 +118,15 @@ unsafe impl Platform for Native {
         Contents::Unknown
     }
 
-    unsafe fn release(start: NonNull<u8>, _: usize) {
+    unsafe fn purge(start: NonNull<u8>, size: usize) -> bool {
+        // SAFETY: as the caller promises.
+        unsafe { Self::decommit(start, size) == Contents::Zero }
+    }
+
+    unsafe fn release(start: NonNull<u8>, _: usize) -> bool {
         // SAFETY: `start` is that of a reservation of ours that nobody uses (caller). A size of 0
         // stands for the whole of it, and is the only one that is allowed.
-        let is_gone = unsafe { VirtualFree(start.as_ptr().cast(), 0, MEM_RELEASE) } != 0;
-        promised!(is_gone, "VirtualFree refused a reservation of ours", start.addr().get());
+        unsafe { VirtualFree(start.as_ptr().cast(), 0, MEM_RELEASE) != 0 }
     }
 
     /// A reservation is never made longer: what lies behind it would be another, to be released by

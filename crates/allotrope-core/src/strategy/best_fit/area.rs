@@ -121,6 +121,11 @@ impl Area {
         })
     }
 
+    /// Whether `open` was told to leave room for a header.
+    pub(super) fn has_header(&self) -> bool {
+        self.geometry.edges - self.geometry.header >= size_of::<Self>()
+    }
+
     /// Where the header lies that `open` was told to leave room for.
     pub(super) fn header(&self) -> Option<NonNull<Area>> {
         let region = self.region.as_ref()?;
@@ -171,12 +176,13 @@ impl Area {
         self.geometry.capacity
     }
 
-    /// How many bytes are committed, or lost before what is.
+    /// How many bytes are committed, or all of the region if no more can be.
     pub(super) fn bytes_held(&self) -> usize {
+        let granules = self.space.granules();
         match &self.region {
             None => 0,
-            Some(region) if self.space.granules() == self.geometry.capacity => region.size(),
-            Some(_) => self.geometry.granules + bytes_of(self.space.granules()),
+            Some(region) if granules == self.geometry.capacity => region.size(),
+            Some(_) => self.geometry.edges + edges_size(granules) + bytes_of(granules),
         }
     }
 

@@ -18,7 +18,7 @@ use crate::layout::area::WORD;
 #[repr(C)] // As `Area` is.
 pub(super) struct Areas {
     first: Area,
-    /// Newest first. Each lies at the start of its own region and is linked to the one before it.
+    /// Each lies at the start of its own region and is linked to one that was made before it.
     further: Option<NonNull<Area>>,
 }
 
@@ -86,19 +86,35 @@ impl Areas {
         found
     }
 
-    /// Adds an area: in the first's place if that is free, else at the start of its own region,
-    /// and returns where it is now.
+    /// Adds an area, and returns where it is now: in the first's place if that is free, or if the
+    /// first area's region has room for it; else at the start of its own region. The newest area is
+    /// the longest where a source reserves ahead, so most requests are served there.
     ///
     /// # Safety
     ///
     /// The area was opened with room for a header, unless this [is empty](Self::is_empty), and its
     /// region stays until the area is taken out.
     pub(super) unsafe fn add(&mut self, mut area: Area) -> Option<&mut Area> {
+        if !self.is_empty() && self.first.has_header() {
+            let old = core::mem::replace(&mut self.first, Area::empty());
+            // SAFETY: it was opened with room for a header; its region stays until it is taken out.
+            unsafe { self.add_further(old) }?;
+        }
         if self.is_empty() {
             area.next = None;
             self.first = area;
             return Some(&mut self.first);
         }
+        // SAFETY: as the caller promises; this is not empty.
+        unsafe { self.add_further(area) }
+    }
+
+    /// Adds an area at the start of its own region.
+    ///
+    /// # Safety
+    ///
+    /// As for [`add`](Self::add), with room for a header.
+    unsafe fn add_further(&mut self, mut area: Area) -> Option<&mut Area> {
         let mut header = area.header()?;
         area.next = self.further;
         // SAFETY: `Area::open` left room for a header there (caller), aligned, committed and ours.

@@ -15,8 +15,8 @@ use crate::hook::{EventKind, Hook};
 use crate::layout::area::Geometry;
 use crate::layout::granule::{BlockSize, GRANULE_SIZE, bytes_of, granules_of_align};
 use crate::policy::Policy;
-use crate::source::Source;
 use crate::source::provenance::exposed;
+use crate::source::{Source, reserve_ahead};
 
 impl<S: Source, P: Policy, H: Hook> BestFit<S, P, H> {
     /// Takes a block of `size` granules from the first area or, failing that, from any or from a
@@ -126,9 +126,16 @@ impl<S: Source, P: Policy, H: Hook> BestFit<S, P, H> {
     /// Gets a region from the source, with room for a free block of `enough` granules, or at least
     /// of `least`. It is the caller's to add or to release.
     fn open_region(&mut self, enough: u32, least: u32, growth: u32) -> Result<Area, AllocError> {
-        let header_size = if self.areas.is_empty() { 0 } else { size_of::<Area>() };
+        // A first region that is the only one, such as a buffer, is not to lose room for a header.
+        let has_no_header = self.areas.is_empty() && !S::RESERVES_AHEAD;
+        let header_size = if has_no_header { 0 } else { size_of::<Area>() };
         let roomy = Geometry::region_size(enough, header_size).ok_or(AllocError)?;
-        let wanted = if S::RESERVES_AHEAD { P::RESERVE_SIZE } else { bytes_of(growth) };
+        let wanted = if S::RESERVES_AHEAD {
+            // A free in a region that is not the newest takes longer: few blocks are to be there.
+            reserve_ahead::<P>(self.areas.bytes_held(), P::GROWTH_SIZE / 4)
+        } else {
+            bytes_of(growth)
+        };
         let region = match self.source.reserve(roomy, wanted.max(roomy)) {
             Ok(region) => exposed(region),
             // Where a region starts well, it needs less: a buffer that is just large enough must

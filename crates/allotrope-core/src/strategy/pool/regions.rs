@@ -44,7 +44,7 @@ use allotrope_sync::{Growth, Links, PushList, TaggedStack, Word};
 use super::chunk::{Chunk, Classed};
 use crate::layout::powers::{MAX_CHUNK, chunk_size_in};
 use crate::source::provenance::exposed;
-use crate::source::{Firm, Region, Source, release_clean};
+use crate::source::{Firm, Region, Source, release_clean, reserve_ahead};
 use crate::{AllocError, Policy, poison};
 
 /// How many regions a pool has at most.
@@ -299,7 +299,7 @@ impl<S: Source, P: Policy> Regions<S, P> {
         let known = self.chunk_size();
         let least = if known > 0 { known } else { Self::LEAST };
         let wanted = if S::RESERVES_AHEAD {
-            P::RESERVE_SIZE
+            reserve_ahead::<P>(self.bytes_held(), P::GROWTH_SIZE.saturating_mul(2))
         } else {
             let held = self.bytes_held();
             (16 * Self::BEST).max(held.min(P::GROWTH_SIZE)).max(held / 4)

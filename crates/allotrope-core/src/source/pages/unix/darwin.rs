@@ -8,6 +8,21 @@ use crate::source::Contents;
 /// Nothing besides: what is reserved and has no access is not counted.
 pub(super) const RESERVE: libc::c_int = 0;
 
+/// What is not touched is not charged.
+pub(super) const fn needs_commit() -> bool {
+    false
+}
+
+/// Gives back what is behind a range, which reads as zero afterwards.
+///
+/// # Safety
+///
+/// As for [`discard`].
+pub(super) unsafe fn purge(start: *mut libc::c_void, size: usize) -> bool {
+    // SAFETY: as the caller promises.
+    unsafe { discard(start, size) == Contents::Zero }
+}
+
 /// Gives back what is behind a range.
 ///
 /// # Safety
@@ -28,3 +43,10 @@ pub(super) unsafe fn discard(start: *mut libc::c_void, size: usize) -> Contents 
 ///
 /// The range is whole pages of a mapping of ours.
 pub(super) unsafe fn prefer_large_pages(_: *mut libc::c_void, _: usize) {}
+
+/// Large pages are the system's own affair.
+///
+/// # Safety
+///
+/// The range is whole pages of a mapping of ours.
+pub(super) unsafe fn prefer_small_pages(_: *mut libc::c_void, _: usize) {}

@@ -8,6 +8,24 @@ use crate::source::Contents;
 /// Nothing besides: what is reserved and has no access is not counted.
 pub(super) const RESERVE: libc::c_int = 0;
 
+/// What is not touched is not charged.
+pub(super) const fn needs_commit() -> bool {
+    false
+}
+
+/// Gives back what is behind a range by mapping new pages over it, which read as zero. Where that
+/// is refused, the old ones are gone: nobody may use the range then.
+///
+/// # Safety
+///
+/// As for [`discard`].
+pub(super) unsafe fn purge(start: *mut libc::c_void, size: usize) -> bool {
+    let access = libc::PROT_READ | libc::PROT_WRITE;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANON | libc::MAP_FIXED;
+    // SAFETY: what is replaced is ours, and nobody needs it (caller).
+    unsafe { libc::mmap(start, size, access, flags, -1, 0) != libc::MAP_FAILED }
+}
+
 /// Lets the kernel take back what is behind a range.
 ///
 /// # Safety
@@ -26,3 +44,10 @@ pub(super) unsafe fn discard(start: *mut libc::c_void, size: usize) -> Contents 
 ///
 /// The range is whole pages of a mapping of ours.
 pub(super) unsafe fn prefer_large_pages(_: *mut libc::c_void, _: usize) {}
+
+/// Large pages are the system's own affair.
+///
+/// # Safety
+///
+/// The range is whole pages of a mapping of ours.
+pub(super) unsafe fn prefer_small_pages(_: *mut libc::c_void, _: usize) {}
