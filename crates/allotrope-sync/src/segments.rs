@@ -5,7 +5,7 @@
 //! ```text
 //! Segments │ made: 1 1 0 …         which places have a segment, or are about to have one
 //!          │ open: 1 0 0 …         which of them may have a free frame
-//!          │ segments: base, frames in use │ base, frames in use │ vacant │ …
+//!          │ segments: base, free frames │ base, free frames │ vacant │ …
 //! ```
 //!
 //! A place is vacant until a thread makes a segment for it, and again once all of the segment has
