@@ -17,7 +17,7 @@ struct Double;
 
 thread_local! {
     /// What is mapped: where, and how long.
-    static MAPPED: RefCell<BTreeMap<usize, usize>> = const { RefCell::new(BTreeMap::new()) };
+    static MAPPED: RefCell<BTreeMap<*mut u8, usize>> = const { RefCell::new(BTreeMap::new()) };
     /// How many calls are left until one is refused; none is if there is no number.
     static UNTIL_REFUSED: Cell<Option<usize>> = const { Cell::new(None) };
     static NEEDS_COMMIT: Cell<bool> = const { Cell::new(false) };
@@ -49,8 +49,17 @@ fn map_at(size: usize, align: usize) -> Option<NonNull<u8>> {
     let layout = Layout::from_size_align(size, align).ok()?;
     // SAFETY: the size is not zero.
     let start = NonNull::new(unsafe { alloc_zeroed(layout) })?;
-    MAPPED.with_borrow_mut(|mapped| mapped.insert(start.addr().get(), size));
+    MAPPED.with_borrow_mut(|mapped| mapped.insert(start.as_ptr(), size));
     Some(start)
+}
+
+/// # Safety
+///
+/// `map_at` returned the range, whole, and nobody uses it.
+unsafe fn unmap(start: *mut u8, size: usize) {
+    let align = if size == SEGMENT_SIZE { size } else { 4096 };
+    // SAFETY: it was allocated with this layout (caller).
+    unsafe { dealloc(start, Layout::from_size_align(size, align).unwrap()) };
 }
 
 // SAFETY: what `alloc_zeroed` returns is nobody else's until it is released.
@@ -97,11 +106,10 @@ unsafe impl Platform for Double {
         if is_refused() {
             return false;
         }
-        let removed = MAPPED.with_borrow_mut(|mapped| mapped.remove(&start.addr().get()));
+        let removed = MAPPED.with_borrow_mut(|mapped| mapped.remove(&start.as_ptr()));
         assert_eq!(removed, Some(size), "a range that was not mapped like this");
-        let align = if size == SEGMENT_SIZE { size } else { 4096 };
-        // SAFETY: `map_at` allocated it with this layout, and nobody uses it (caller).
-        unsafe { dealloc(start.as_ptr(), Layout::from_size_align(size, align).unwrap()) };
+        // SAFETY: as the caller promises.
+        unsafe { unmap(start.as_ptr(), size) };
         true
     }
 
@@ -158,9 +166,30 @@ fn script(store: &Store<Double>) -> usize {
     refused
 }
 
+/// A store, all memory of which goes with it: one for a process never ends.
+struct Tested(std::boxed::Box<Store<Double>>);
+
+impl core::ops::Deref for Tested {
+    type Target = Store<Double>;
+
+    fn deref(&self) -> &Store<Double> {
+        &self.0
+    }
+}
+
+impl Drop for Tested {
+    fn drop(&mut self) {
+        for (start, size) in MAPPED.take() {
+            // SAFETY: it is mapped, and the store, which alone knows of it, is not used any more.
+            unsafe { unmap(start, size) };
+        }
+    }
+}
+
 /// A store on the heap: it is too large for a thread's stack, with all that a test has besides.
-fn store() -> std::boxed::Box<Store<Double>> {
-    std::boxed::Box::new(Store::new())
+fn store() -> Tested {
+    assert_eq!(mapped(), 0);
+    Tested(std::boxed::Box::new(Store::new()))
 }
 
 #[test]
