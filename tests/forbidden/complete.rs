@@ -33,7 +33,6 @@ const OUT_OF_REACH: &[&str] = &[
     // Of `Edges` and `Space`.
     "allocate_anywhere",
     "allocate_aligned",
-    "first_from",
     "free_at_end",
     "free_block_from",
     "free_blocks",

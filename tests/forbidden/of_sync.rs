@@ -6,12 +6,14 @@
 use std::ptr::NonNull;
 
 #[allow(unused_imports, reason = "a module of documentation each")]
-use allotrope_sync::chapters::{growth, occupancy, ownership, side_table, spin_lock, stacks};
+use allotrope_sync::chapters::{
+    budget, growth, occupancy, ownership, segments, side_table, spin_lock, stacks,
+};
 use allotrope_sync::facade::{array_of, atomic, cell, const_fn, constant, hint, process_wide};
 use allotrope_sync::slots::{self, Claim, Orphan, Registry, Slot};
 use allotrope_sync::{
-    Growing, Growth, Kept, Links, NO_ID, Occupancy, PushList, SharedBudget, SideTable, SpinLock,
-    Summary, TaggedStack, Taken, Word,
+    Growing, Growth, Kept, Links, NO_ID, Occupancy, PushList, Run, Runs, Segments, SharedBudget,
+    SideTable, SpinLock, Summary, TaggedStack, Taken, Word,
 };
 
 const_fn! {
@@ -82,6 +84,21 @@ fn counts_and_places() {
     assert_eq!((budget.used(), budget.limit()), (usize::MAX, 10));
     let lock = lock_api::Mutex::<SpinLock, _>::from_raw(SpinLock::new(), 3);
     assert_eq!(*lock.lock(), 3);
+}
+
+/// Frames are released by `unsafe` code alone.
+#[test]
+fn frames_and_segments() {
+    let runs = Runs::<1>::new();
+    runs.release(0, 3);
+    assert!(runs.claim_at(1, 1, || ()) && runs.claim(1, || ()) == Some(0));
+    assert!(!runs.is_full() && !runs.is_empty());
+    let segments = Segments::<1, 1>::new();
+    let base = NonNull::from(&7_u8);
+    let run: Run = segments.add(2, |_| Some(base)).unwrap();
+    assert_eq!(segments.claim(1), Some(Run { frame: 2, ..run }));
+    assert!(segments.claim_at(0, 5, 1) && !segments.remove(0, |_| true));
+    assert!(segments.is_full() && segments.made() == 1);
 }
 
 #[test]

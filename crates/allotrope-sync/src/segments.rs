@@ -119,9 +119,14 @@ impl<const COUNT: usize, const WORDS: usize> Segments<COUNT, WORDS> {
         is_claimed
     }
 
-    /// Releases the `count` frames from `frame` on, which the caller owns. Returns whether no frame
-    /// of the segment is in use then, as far as this thread can see.
-    pub fn release(&self, segment: usize, frame: usize, count: usize) -> bool {
+    /// Releases the `count` frames from `frame` on. Returns whether no frame of the segment is in use
+    /// then, as far as this thread can see.
+    ///
+    /// # Safety
+    ///
+    /// The caller owns the frames: they were claimed, and not released since. Who claims others' frames
+    /// may read where a segment starts while another thread writes that.
+    pub unsafe fn release(&self, segment: usize, frame: usize, count: usize) -> bool {
         let runs = &self.segments[segment].runs;
         runs.release(frame, count);
         self.open(segment);
@@ -164,7 +169,8 @@ impl<const COUNT: usize, const WORDS: usize> Segments<COUNT, WORDS> {
             self.leave_place(number);
             return true;
         }
-        self.release(number, 0, Self::FRAMES);
+        // SAFETY: claimed above.
+        unsafe { self.release(number, 0, Self::FRAMES) };
         false
     }
 
@@ -245,7 +251,8 @@ mod tests {
         let second = segments.add(1, memory).unwrap();
         assert!(segments.is_full() && segments.add(1, memory).is_none());
         assert_eq!(segments.claim(2), Some(Run { frame: 1, ..second }));
-        assert!(!segments.release(0, 5, 1));
+        // SAFETY: all frames of the first segment were claimed.
+        assert!(!unsafe { segments.release(0, 5, 1) });
         assert_eq!(segments.claim(1), Some(Run { frame: 5, ..first }));
     }
 
@@ -253,11 +260,14 @@ mod tests {
     fn a_segment_goes_only_when_all_of_it_is_free() {
         let segments = Segments::<2, 1>::new();
         let run = segments.add(3, memory).unwrap();
-        assert!(!segments.remove(0, |_| true) && !segments.release(0, 0, 2));
-        assert!(segments.release(0, 2, 1));
+        assert!(!segments.remove(0, |_| true));
+        // SAFETY: the three frames were claimed just above.
+        assert!(unsafe { !segments.release(0, 0, 2) && segments.release(0, 2, 1) });
         assert!(!segments.remove(0, |_| false));
         assert_eq!(segments.claim(1), Some(Run { frame: 0, ..run }));
-        assert!(segments.release(0, 0, 1) && segments.remove(0, |base| base == run.base));
+        // SAFETY: claimed just above.
+        assert!(unsafe { segments.release(0, 0, 1) });
+        assert!(segments.remove(0, |base| base == run.base));
         assert_eq!((segments.claim(1), segments.made()), (None, 0));
         assert_eq!(segments.add(1, memory), Some(run));
     }
@@ -276,7 +286,8 @@ mod tests {
         assert!(segments.claim_at(0, 1, 2) && !segments.claim_at(0, 2, 1));
         assert!(segments.claim_at(0, 3, FRAMES - 3) && !segments.claim_at(0, FRAMES, 1));
         assert_eq!(segments.claim(1), None);
-        segments.release(0, 7, 1);
+        // SAFETY: all frames were claimed.
+        unsafe { segments.release(0, 7, 1) };
         assert_eq!(segments.claim(1).unwrap().frame, 7);
     }
 }

@@ -35,7 +35,8 @@ impl<const COUNT: usize, const WORDS: usize> Watched<COUNT, WORDS> {
         let segments = Segments::new();
         let all = Segments::<COUNT, WORDS>::FRAMES;
         segments.add(all, |number| Some(memory(number))).unwrap();
-        segments.release(0, first, count);
+        // SAFETY: claimed just above, and nobody knows of them.
+        unsafe { segments.release(0, first, count) };
         let contents = std::array::from_fn(|_| UnsafeCell::new(0));
         Arc::new(Self { segments, contents })
     }
@@ -56,7 +57,8 @@ fn two_claims_share_no_frame_and_see_what_was_there() {
         let turn = |watched: &Watched<1, 1>| {
             let run = watched.segments.claim(1).expect("there is a frame for each");
             watched.touch(0, run.frame, 1);
-            watched.segments.release(0, run.frame, 1);
+            // SAFETY: claimed just above.
+            unsafe { watched.segments.release(0, run.frame, 1) };
         };
         let other = {
             let watched = Arc::clone(&watched);
@@ -80,13 +82,15 @@ fn a_run_that_crosses_words_is_claimed_whole_or_not_at_all() {
             thread::spawn(move || {
                 let run = watched.segments.claim(2)?;
                 watched.touch(FIRST, run.frame, 2);
-                watched.segments.release(0, run.frame, 2);
+                // SAFETY: claimed just above.
+                unsafe { watched.segments.release(0, run.frame, 2) };
                 Some(run.frame)
             })
         };
         if watched.segments.claim_at(0, FIRST + 1, 1) {
             watched.touch(FIRST, FIRST + 1, 1);
-            watched.segments.release(0, FIRST + 1, 1);
+            // SAFETY: claimed just above.
+            unsafe { watched.segments.release(0, FIRST + 1, 1) };
         }
         assert!(matches!(other.join().unwrap(), None | Some(FIRST)));
         assert_eq!(watched.segments.claim(2).map(|run| run.frame), Some(FIRST));
@@ -120,7 +124,8 @@ fn a_frame_that_comes_back_while_the_segment_fills_up_is_found() {
         let watched = Watched::<1, 1>::with_free(0, 1);
         let releaser = {
             let watched = Arc::clone(&watched);
-            thread::spawn(move || watched.segments.release(0, 1, 1))
+            // SAFETY: it was never released since `with_free` claimed all.
+            thread::spawn(move || unsafe { watched.segments.release(0, 1, 1) })
         };
         // Claims the last frame that is free, or one of two.
         assert!(watched.segments.claim(1).is_some());
