@@ -6,6 +6,8 @@ use std::alloc::{Layout, System};
 use std::sync::Arc;
 
 use allocator_api2::alloc::Global;
+use allotrope_conformance::child::{self, Ended};
+use allotrope_conformance::misuse::{self, Misuse, Switch, ends_at_misuse};
 use allotrope_conformance::{
     AsAllocator, Checked, Conditions, Counted, Failure, Made, Operation, Promise, Report, Subject,
     Suite, TestUpstream,
@@ -107,4 +109,28 @@ fn a_global_allocator_stays_in_its_place() {
     let (boxed, moved) =
         (allocator_api2::boxed::Box::new_in(1, allocator.clone()), Arc::new(allocator));
     assert_eq!((*boxed, before), (1, std::ptr::from_ref(moved.global())));
+}
+
+#[test]
+fn children_with_a_role() {
+    const ROLE: &str = "a child that has nothing to do";
+    if child::role().is_some() {
+        return;
+    }
+    let ended: Ended = child::play("children_with_a_role", ROLE);
+    ended.must_have_succeeded();
+    ended.must_not_have_said("panicked");
+    assert!(ended.has_succeeded());
+    // Named, and not called: nobody misuses an allocator without `unsafe`.
+    let _ = (Ended::must_have_aborted, ends_at_misuse::<Switch>);
+    let of: [Misuse; 7] = [
+        misuse::FREED_TWICE,
+        misuse::LARGE_FREED_TWICE,
+        misuse::FREED_FROM_ELSEWHERE,
+        misuse::GROWN_FROM_ELSEWHERE,
+        misuse::FREED_FROM_WITHIN,
+        misuse::FREED_AS_LARGE,
+        misuse::GROWN_AFTER_FREE,
+    ];
+    assert!(of.iter().all(|(kind, _)| !kind.is_empty()) && !misuse::HOOK.is_empty());
 }

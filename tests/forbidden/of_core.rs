@@ -14,7 +14,10 @@ use std::ptr::NonNull;
 use allocator_api2::alloc::Global;
 use allotrope_core::api::{self, Sound};
 use allotrope_core::compat::{From02, From03, From04};
-use allotrope_core::parts::{self, Edges, Large, Log, NONE, Run, SizeClass, Space, Table};
+use allotrope_core::parts::{
+    self, BlockSize, Edges, Firm, Large, Log, NONE, Run, SizeClass, Space, Table, carry_over,
+    exposed, ours, reserve_ahead,
+};
 use allotrope_core::poison::{poison, unpoison};
 use allotrope_core::{
     Affix, AlignTo, AllocError, Ask, AskFirst, AskSecond, BestFit, Broken, Budget, Buffer, BySize,
@@ -351,4 +354,17 @@ fn locks() {
     let lock = lock_api::Mutex::<SpinLock, _>::new(1);
     *lock.lock() += 1;
     assert_eq!((*lock.lock(), format!("{:?}", SpinLock::new()).is_empty()), (2, false));
+}
+
+#[test]
+fn parts_that_heaps_are_made_of() {
+    let mut bytes = [const { MaybeUninit::uninit() }; 64];
+    let source = Firm::new(Buffer::new(&mut bytes));
+    let region = exposed(source.reserve_block(64).unwrap());
+    assert_eq!((ours(region.start()), region.size()), (region.start(), 64));
+    assert!(source.get().reserve(1, 1).is_err());
+    assert_eq!(reserve_ahead::<Small>(0, 7), 7);
+    assert!(BlockSize::new(1).is_some() && BlockSize::new(0).is_none());
+    // Named, and not called.
+    let _ = carry_over;
 }

@@ -7,13 +7,14 @@ use std::ptr::NonNull;
 
 #[allow(unused_imports, reason = "a module of documentation each")]
 use allotrope_sync::chapters::{
-    budget, growth, occupancy, ownership, segments, side_table, spin_lock, stacks,
+    growth, occupancy, ownership, segments, side_table, spin_lock, stacks,
 };
 use allotrope_sync::facade::{array_of, atomic, cell, const_fn, constant, hint, process_wide};
+use allotrope_sync::fatal::{self, AbortOnUnwind, no_unwinding, promised};
 use allotrope_sync::slots::{self, Claim, Orphan, Registry, Slot};
 use allotrope_sync::{
     Growing, Growth, Kept, Links, NO_ID, Occupancy, PushList, Run, Runs, Segments, SharedBudget,
-    SideTable, SpinLock, Summary, TaggedStack, Taken, Word,
+    SideTable, SpinLock, Summary, TaggedStack, Taken, Word, inside,
 };
 
 const_fn! {
@@ -86,21 +87,6 @@ fn counts_and_places() {
     assert_eq!(*lock.lock(), 3);
 }
 
-/// Frames are released by `unsafe` code alone.
-#[test]
-fn frames_and_segments() {
-    let runs = Runs::<1>::new();
-    runs.release(0, 3);
-    assert!(runs.claim_at(1, 1, || ()) && runs.claim(1, || ()) == Some(0));
-    assert!(!runs.is_full() && !runs.is_empty());
-    let segments = Segments::<1, 1>::new();
-    let base = NonNull::from(&7_u8);
-    let run: Run = segments.add(2, |_| Some(base)).unwrap();
-    assert_eq!(segments.claim(1), Some(Run { frame: 2, ..run }));
-    assert!(segments.claim_at(0, 5, 1) && !segments.remove(0, |_| true));
-    assert!(segments.is_full() && segments.made() == 1);
-}
-
 #[test]
 fn a_side_table_without_memory_has_room_for_nothing() {
     let mut table = SideTable::<String>::new();
@@ -137,4 +123,32 @@ fn slots_of_threads() {
         (Slot::Owned(index), index, index)
     );
     slots::drain(|slot| assert_ne!(slot, index));
+}
+
+/// Nobody who releases frames does so without `unsafe`, so a frame stays whose it is.
+#[test]
+fn segments_of_frames() {
+    let byte = 7_u8;
+    let segments = Segments::<2, 1>::new();
+    let map = |_| Some(NonNull::from_ref(&byte));
+    let run: Run = segments.add(3, map).unwrap();
+    assert_eq!((run.segment, run.frame, segments.made(), segments.is_full()), (0, 0, 1, false));
+    let all = Segments::<2, 1>::FRAMES;
+    assert!(segments.claim_at(0, 3, 2) && !segments.claim_at(0, all, 1));
+    assert_eq!(segments.claim(1).map(|run| run.frame), Some(5));
+    assert!(!segments.remove(0, |_| true));
+
+    let runs = Runs::<1>::default();
+    runs.release(0, 4);
+    assert_eq!((runs.claim(3, || ()), runs.claim_at(4, 1, || ())), (Some(0), false));
+    assert!(!runs.is_empty() && !runs.is_full());
+}
+
+#[test]
+fn what_ends_the_program() {
+    promised!(true, "a promise that is kept", 0);
+    assert_eq!(no_unwinding(|| 7) + inside::once(&7, || 7), 14);
+    std::mem::forget(AbortOnUnwind);
+    // Named, and not called.
+    let _ = (fatal::abort, fatal::misuse);
 }

@@ -131,13 +131,22 @@ fn hear_panics() {
 /// # Panics
 ///
 /// Where a child does not abort.
-pub fn ends_at_misuse<G: GlobalAlloc + Sync + 'static>(name: &str, heap: fn() -> G, of: &[Misuse]) {
+///
+/// # Safety
+///
+/// In a child each misuse is committed: the allocator that `heap` makes finds each of them before it
+/// does what it is asked for.
+pub unsafe fn ends_at_misuse<G: GlobalAlloc + Sync + 'static>(
+    name: &str,
+    heap: fn() -> G,
+    of: &[Misuse],
+) {
     if let Some(role) = child::role() {
         hear_panics();
         let heap: Global = Box::leak(Box::new(heap()));
         assert!(CHOSEN.set(heap).is_ok());
         if let Some((_, misuse)) = of.iter().find(|(kind, _)| *kind == role) {
-            // SAFETY: there is none; the process ends by it.
+            // SAFETY: the allocator finds it (caller), and the process ends by it.
             unsafe { misuse(heap) };
         }
         black_box(vec![0_u8; 64]);

@@ -1,5 +1,5 @@
-//! What the heaps of allotrope are made of, besides the strategies: for `allotrope-heap` alone, and
-//! no part of what this crate promises.
+//! What the heaps and arenas of allotrope are made of, besides the strategies: for `allotrope-heap` and
+//! `allotrope-scope` alone, and no part of what this crate promises.
 
 pub use crate::hook::Log;
 pub use crate::layout::area::edges_size;

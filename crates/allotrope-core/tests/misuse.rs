@@ -25,45 +25,63 @@ static GLOBAL: Switch = Switch;
 
 #[test]
 fn best_fit_as_a_global_allocator_waited_for_itself_at_misuse() {
-    ends_at_misuse(
-        "best_fit_as_a_global_allocator_waited_for_itself_at_misuse",
-        || Locked::new(BestFit::new(OsPages::new())),
-        &[FREED_TWICE, LARGE_FREED_TWICE, FREED_FROM_ELSEWHERE, GROWN_FROM_ELSEWHERE],
-    );
+    // SAFETY: debug assertions are on, with which the allocator finds each of these.
+    unsafe {
+        ends_at_misuse(
+            "best_fit_as_a_global_allocator_waited_for_itself_at_misuse",
+            || Locked::new(BestFit::new(OsPages::new())),
+            &[FREED_TWICE, LARGE_FREED_TWICE, FREED_FROM_ELSEWHERE, GROWN_FROM_ELSEWHERE],
+        );
+    }
 }
 
 #[test]
 fn segregated_as_a_global_allocator_waited_for_itself_at_misuse() {
-    ends_at_misuse(
-        "segregated_as_a_global_allocator_waited_for_itself_at_misuse",
-        || Locked::new(Segregated::new(OsPages::new())),
-        &[
-            FREED_TWICE,
-            LARGE_FREED_TWICE,
-            GROWN_FROM_ELSEWHERE,
-            FREED_FROM_WITHIN,
-            FREED_AS_LARGE,
-            GROWN_AFTER_FREE,
-        ],
-    );
+    // SAFETY: debug assertions are on, with which the allocator finds each of these.
+    unsafe {
+        ends_at_misuse(
+            "segregated_as_a_global_allocator_waited_for_itself_at_misuse",
+            || Locked::new(Segregated::new(OsPages::new())),
+            &[
+                FREED_TWICE,
+                LARGE_FREED_TWICE,
+                GROWN_FROM_ELSEWHERE,
+                FREED_FROM_WITHIN,
+                FREED_AS_LARGE,
+                GROWN_AFTER_FREE,
+            ],
+        );
+    }
 }
 
 #[test]
 fn blocks_of_one_size_as_a_global_allocator_waited_for_themselves_at_misuse() {
-    ends_at_misuse(
-        "blocks_of_one_size_as_a_global_allocator_waited_for_themselves_at_misuse",
-        || Locked::new(FixedSize::<64, _>::new(OsPages::new())),
-        &[FREED_TWICE, FREED_FROM_WITHIN],
-    );
+    // SAFETY: debug assertions are on, with which the allocator finds each of these.
+    unsafe {
+        ends_at_misuse(
+            "blocks_of_one_size_as_a_global_allocator_waited_for_themselves_at_misuse",
+            || Locked::new(FixedSize::<64, _>::new(OsPages::new())),
+            &[FREED_TWICE, FREED_FROM_WITHIN],
+        );
+    }
 }
 
 #[test]
 fn a_pool_as_a_global_allocator_ends_at_misuse() {
-    ends_at_misuse(
-        "a_pool_as_a_global_allocator_ends_at_misuse",
-        || Pool::new(OsPages::new()),
-        &[FREED_TWICE, LARGE_FREED_TWICE, GROWN_FROM_ELSEWHERE, FREED_AS_LARGE, GROWN_AFTER_FREE],
-    );
+    // SAFETY: debug assertions are on, with which the allocator finds each of these.
+    unsafe {
+        ends_at_misuse(
+            "a_pool_as_a_global_allocator_ends_at_misuse",
+            || Pool::new(OsPages::new()),
+            &[
+                FREED_TWICE,
+                LARGE_FREED_TWICE,
+                GROWN_FROM_ELSEWHERE,
+                FREED_AS_LARGE,
+                GROWN_AFTER_FREE,
+            ],
+        );
+    }
 }
 
 #[test]

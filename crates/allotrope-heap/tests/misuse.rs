@@ -17,16 +17,19 @@ static GLOBAL: Switch = Switch;
 
 #[test]
 fn a_heap_as_a_global_allocator_waited_for_itself_at_misuse() {
-    ends_at_misuse(
-        "a_heap_as_a_global_allocator_waited_for_itself_at_misuse",
-        || Locked::new(LocalHeap::new(OsPages::new())),
-        &[
-            FREED_TWICE,
-            LARGE_FREED_TWICE,
-            GROWN_FROM_ELSEWHERE,
-            FREED_FROM_WITHIN,
-            FREED_AS_LARGE,
-            GROWN_AFTER_FREE,
-        ],
-    );
+    // SAFETY: debug assertions are on, with which the allocator finds each of these.
+    unsafe {
+        ends_at_misuse(
+            "a_heap_as_a_global_allocator_waited_for_itself_at_misuse",
+            || Locked::new(LocalHeap::new(OsPages::new())),
+            &[
+                FREED_TWICE,
+                LARGE_FREED_TWICE,
+                GROWN_FROM_ELSEWHERE,
+                FREED_FROM_WITHIN,
+                FREED_AS_LARGE,
+                GROWN_AFTER_FREE,
+            ],
+        );
+    }
 }

@@ -15,6 +15,7 @@
 use core::cell::Cell;
 use core::ptr::NonNull;
 
+use allotrope_core::parts::exposed;
 use allotrope_core::poison::{poison, unpoison};
 use allotrope_core::{AllocError, Broken, Movement, Region, Source};
 
@@ -50,11 +51,11 @@ pub(crate) fn reserve(
     least: usize,
     wanted: usize,
 ) -> Result<ChunkRef, AllocError> {
-    let region = match source.take_kept(wanted) {
+    let region = exposed(match source.take_kept(wanted) {
         Some(region) => region,
         None if wanted <= least => source.reserve_block(least)?,
         None => source.reserve(least, wanted)?,
-    };
+    });
     let size = region.size();
     // SAFETY: the region is on loan, and the range is all of it.
     let is_committed =
@@ -65,7 +66,6 @@ pub(crate) fn reserve(
         && let Some((head, start, end)) = cut(&region)
     {
         poison(start, end.addr().get() - start.addr().get());
-        region.start().expose_provenance();
         let (next, left, number) = (Cell::new(None), Cell::new(start), Cell::new(0));
         // SAFETY: `cut` found room and alignment for a head, the region is committed, and nobody
         // else has it.
@@ -132,7 +132,7 @@ pub(crate) unsafe fn grow(
     unpoison(region.start(), region.size());
     // SAFETY: the region is on loan, and its old place is not used after it has moved.
     let (region, has_grown) = match unsafe { source.grow_region(region, size, Movement::Allowed) } {
-        Ok(region) => (region, true),
+        Ok(region) => (exposed(region), true),
         Err(region) => (region, false),
     };
     let usable = frontier::usable(region.start().addr().get(), region.size());
@@ -141,7 +141,6 @@ pub(crate) unsafe fn grow(
     // the region.
     let [head, start, left, end] =
         [head, start, left, end].map(|offset| unsafe { region.start().add(offset) });
-    region.start().expose_provenance();
     let head = head.cast::<Head>();
     // SAFETY: where there was a head there is room for one; regions stay aligned (caller).
     unsafe { head.write(Head { region, next, start, end, left: Cell::new(left), number }) };

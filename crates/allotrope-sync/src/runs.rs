@@ -1,7 +1,7 @@
-//! Runs of frames: which frames of a segment are in use, one bit each.
+//! Runs of frames: which frames of a segment are free, one bit each.
 //!
 //! ```text
-//! word 0 │ 1 1 0 0 … 1 0 0 │ word 1 │ 0 1 1 … │
+//! word 0 │ 0 0 1 1 … 0 1 1 │ word 1 │ 1 0 0 … │
 //!              free run ─▶ ╰──────────╯ may cross words
 //! ```
 //!
@@ -11,8 +11,8 @@
 //!
 //! # Invariants
 //!
-//! 1. A bit is set while somebody owns its frame. Whoever sets it owns the frame; only the owner
-//!    clears it.
+//! 1. A bit is set while nobody owns its frame. Whoever clears it owns the frame; only the owner
+//!    sets it. So words that are zero, as a new static's memory is, are frames that are all in use.
 //!
 //! # Orderings
 //!
@@ -23,10 +23,11 @@
 
 use crate::facade::atomic::{AtomicUsize, Ordering};
 use crate::facade::{array_of, const_fn};
+use crate::fatal::promised;
 
 const BITS: usize = usize::BITS as usize;
 
-/// Which of `WORDS * usize::BITS` frames are in use.
+/// Which of `WORDS * usize::BITS` frames are free.
 #[derive(Debug)]
 pub struct Runs<const WORDS: usize> {
     words: [AtomicUsize; WORDS],
@@ -39,7 +40,7 @@ impl<const WORDS: usize> Runs<WORDS> {
     const_fn! {
         /// All frames in use.
         pub fn new() -> Self {
-            Self { words: array_of!(AtomicUsize::new(usize::MAX)) }
+            Self { words: array_of!(AtomicUsize::new(0)) }
         }
     }
 
@@ -69,7 +70,7 @@ impl<const WORDS: usize> Runs<WORDS> {
         }
         for part in masks(start, count).take(claimed) {
             // Relaxed: nothing was done to these frames.
-            self.words[part.word].fetch_and(!part.mask, Ordering::Relaxed);
+            self.words[part.word].fetch_or(part.mask, Ordering::Relaxed);
         }
         if claimed > 0 {
             undone();
@@ -81,10 +82,10 @@ impl<const WORDS: usize> Runs<WORDS> {
     fn claim_part(&self, part: &Part) -> bool {
         let word = &self.words[part.word];
         let mut bits = word.load(Ordering::Relaxed);
-        while bits & part.mask == 0 {
+        while bits & part.mask == part.mask {
             match word.compare_exchange_weak(
                 bits,
-                bits | part.mask,
+                bits & !part.mask,
                 Ordering::Acquire,
                 Ordering::Relaxed,
             ) {
@@ -98,19 +99,19 @@ impl<const WORDS: usize> Runs<WORDS> {
     /// Gives back the `count` frames from `start` on, all of which the caller owns.
     pub fn release(&self, start: usize, count: usize) {
         for part in masks(start, count) {
-            let before = self.words[part.word].fetch_and(!part.mask, Ordering::Release);
-            debug_assert_eq!(before & part.mask, part.mask, "a frame is released twice");
+            let before = self.words[part.word].fetch_or(part.mask, Ordering::Release);
+            promised!(before & part.mask == 0, "a frame is released twice", start);
         }
     }
 
     /// Whether every frame is in use, as far as this thread can see.
     pub fn is_full(&self) -> bool {
-        self.words.iter().all(|word| word.load(Ordering::Relaxed) == usize::MAX)
+        self.words.iter().all(|word| word.load(Ordering::Relaxed) == 0)
     }
 
     /// Whether no frame is in use, as far as this thread can see.
     pub fn is_empty(&self) -> bool {
-        self.words.iter().all(|word| word.load(Ordering::Relaxed) == 0)
+        self.words.iter().all(|word| word.load(Ordering::Relaxed) == usize::MAX)
     }
 
     /// The first run of `count` free frames at or after `from`.
@@ -119,14 +120,14 @@ impl<const WORDS: usize> Runs<WORDS> {
         while start + count <= Self::FRAMES {
             let left = BITS - frame % BITS;
             let bits = self.words[frame / BITS].load(Ordering::Relaxed) >> (frame % BITS);
-            let free = (bits.trailing_zeros() as usize).min(left);
+            let free = bits.trailing_ones() as usize;
             frame += free;
             if frame - start >= count {
                 return Some(start);
             }
             if free < left {
                 // A used frame ends this run; the next one begins after all used frames here.
-                frame += (bits >> free).trailing_ones() as usize;
+                frame += ((bits >> free).trailing_zeros() as usize).min(left - free);
                 start = frame;
             }
         }

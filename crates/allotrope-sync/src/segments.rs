@@ -5,7 +5,7 @@
 //! ```text
 //! Segments │ made: 1 1 0 …         which places have a segment, or are about to have one
 //!          │ open: 1 0 0 …         which of them may have a free frame
-//!          │ segments: base, frames in use │ base, frames in use │ vacant │ …
+//!          │ segments: base, free frames │ base, free frames │ vacant │ …
 //! ```
 //!
 //! A place is vacant until a thread makes a segment for it, and again once all of the segment has
@@ -30,6 +30,7 @@
 //! | to clear a bit of `open` | `Acquire` | whoever clears it after a release looks again and sees the released frame |
 //! | to read `open`, `made` | `Relaxed` | what is found is claimed, which decides |
 
+use core::mem;
 use core::ptr::NonNull;
 
 use crate::Runs;
@@ -76,6 +77,7 @@ impl<const COUNT: usize, const WORDS: usize> Segments<COUNT, WORDS> {
     /// The bits of all places.
     const ALL: usize = {
         assert!(0 < COUNT && COUNT <= usize::BITS as usize, "a bit for each segment");
+        assert!(0 < WORDS, "nobody owns a frame where there is none");
         usize::MAX >> (usize::BITS as usize - COUNT)
     };
 
@@ -90,8 +92,13 @@ impl<const COUNT: usize, const WORDS: usize> Segments<COUNT, WORDS> {
         }
     }
 
-    /// Claims `count` frames side by side, of a segment that there is. O(`COUNT * WORDS`).
+    /// Claims `count` frames side by side, of a segment that there is; there is no run of none.
+    /// O(`COUNT * WORDS`).
     pub fn claim(&self, count: usize) -> Option<Run> {
+        if count == 0 {
+            // Who owns no frame must not read where its segment starts (invariant 3).
+            return None;
+        }
         let mut open = self.open.load(Ordering::Relaxed);
         while open != 0 {
             let number = open.trailing_zeros() as usize;
@@ -124,9 +131,14 @@ impl<const COUNT: usize, const WORDS: usize> Segments<COUNT, WORDS> {
     ///
     /// # Safety
     ///
-    /// The caller owns the frames: they were claimed, and not released since. Who claims others' frames
-    /// may read where a segment starts while another thread writes that.
+    /// The caller owns these frames, by claims from here, and none of them afterwards: a frame that
+    /// has an owner still would be another's, too, and its segment could go.
     pub unsafe fn release(&self, segment: usize, frame: usize, count: usize) -> bool {
+        self.give_back(segment, frame, count)
+    }
+
+    /// As [`release`](Self::release), of frames that are ours.
+    fn give_back(&self, segment: usize, frame: usize, count: usize) -> bool {
         let runs = &self.segments[segment].runs;
         runs.release(frame, count);
         self.open(segment);
@@ -134,13 +146,15 @@ impl<const COUNT: usize, const WORDS: usize> Segments<COUNT, WORDS> {
     }
 
     /// Makes a segment, of memory that `map` returns with the number of its place, and claims its
-    /// first `count` frames. Returns `None` if there is no vacant place, or `map` has no memory.
+    /// first `count` frames. Returns `None` if there is no vacant place, `map` has no memory, or a
+    /// segment has fewer frames. Where `map` unwinds, its place is vacant again.
     pub fn add(&self, count: usize, map: impl FnOnce(usize) -> Option<NonNull<u8>>) -> Option<Run> {
-        let number = self.own_place()?;
-        let Some(base) = map(number) else {
-            self.leave_place(number);
+        if count > Self::FRAMES {
             return None;
-        };
+        }
+        let place = Place { segments: self, number: self.own_place()? };
+        let (base, number) = (map(place.number)?, place.number);
+        mem::forget(place);
         let segment = &self.segments[number];
         segment.base.with_mut(|place| {
             // SAFETY: invariant 3; all frames are ours, with the place (invariant 1).
@@ -154,7 +168,8 @@ impl<const COUNT: usize, const WORDS: usize> Segments<COUNT, WORDS> {
     }
 
     /// Takes a segment away if none of its frames is in use: `unmap` is told where it starts. If it
-    /// returns `false`, the segment stays. Returns whether it is gone.
+    /// returns `false`, the segment stays. Returns whether it is gone. Where `unmap` unwinds, nobody
+    /// knows, and no frame of it is claimed again.
     pub fn remove(&self, number: usize, unmap: impl FnOnce(NonNull<u8>) -> bool) -> bool {
         let segment = &self.segments[number];
         if !segment.runs.claim_at(0, Self::FRAMES, || self.open(number)) {
@@ -169,8 +184,7 @@ impl<const COUNT: usize, const WORDS: usize> Segments<COUNT, WORDS> {
             self.leave_place(number);
             return true;
         }
-        // SAFETY: claimed above.
-        unsafe { self.release(number, 0, Self::FRAMES) };
+        self.give_back(number, 0, Self::FRAMES);
         false
     }
 
@@ -224,6 +238,18 @@ impl<const COUNT: usize, const WORDS: usize> Segments<COUNT, WORDS> {
     }
 }
 
+/// A place that somebody owns, without a segment: vacant again when this is dropped.
+struct Place<'a, const COUNT: usize, const WORDS: usize> {
+    segments: &'a Segments<COUNT, WORDS>,
+    number: usize,
+}
+
+impl<const COUNT: usize, const WORDS: usize> Drop for Place<'_, COUNT, WORDS> {
+    fn drop(&mut self) {
+        self.segments.leave_place(self.number);
+    }
+}
+
 impl<const COUNT: usize, const WORDS: usize> Default for Segments<COUNT, WORDS> {
     fn default() -> Self {
         Self::new()
@@ -232,6 +258,7 @@ impl<const COUNT: usize, const WORDS: usize> Default for Segments<COUNT, WORDS> 
 
 #[cfg(all(test, not(loom)))]
 mod tests {
+    extern crate std;
     use super::*;
 
     const FRAMES: usize = Segments::<2, 1>::FRAMES;
@@ -251,7 +278,7 @@ mod tests {
         let second = segments.add(1, memory).unwrap();
         assert!(segments.is_full() && segments.add(1, memory).is_none());
         assert_eq!(segments.claim(2), Some(Run { frame: 1, ..second }));
-        // SAFETY: all frames of the first segment were claimed.
+        // SAFETY: the frame was claimed above, as in all that follow.
         assert!(!unsafe { segments.release(0, 5, 1) });
         assert_eq!(segments.claim(1), Some(Run { frame: 5, ..first }));
     }
@@ -260,12 +287,13 @@ mod tests {
     fn a_segment_goes_only_when_all_of_it_is_free() {
         let segments = Segments::<2, 1>::new();
         let run = segments.add(3, memory).unwrap();
-        assert!(!segments.remove(0, |_| true));
-        // SAFETY: the three frames were claimed just above.
-        assert!(unsafe { !segments.release(0, 0, 2) && segments.release(0, 2, 1) });
+        // SAFETY: as above.
+        assert!(!segments.remove(0, |_| true) && !unsafe { segments.release(0, 0, 2) });
+        // SAFETY: as above.
+        assert!(unsafe { segments.release(0, 2, 1) });
         assert!(!segments.remove(0, |_| false));
         assert_eq!(segments.claim(1), Some(Run { frame: 0, ..run }));
-        // SAFETY: claimed just above.
+        // SAFETY: as above.
         assert!(unsafe { segments.release(0, 0, 1) });
         assert!(segments.remove(0, |base| base == run.base));
         assert_eq!((segments.claim(1), segments.made()), (None, 0));
@@ -286,8 +314,30 @@ mod tests {
         assert!(segments.claim_at(0, 1, 2) && !segments.claim_at(0, 2, 1));
         assert!(segments.claim_at(0, 3, FRAMES - 3) && !segments.claim_at(0, FRAMES, 1));
         assert_eq!(segments.claim(1), None);
-        // SAFETY: all frames were claimed.
+        // SAFETY: as above.
         unsafe { segments.release(0, 7, 1) };
         assert_eq!(segments.claim(1).unwrap().frame, 7);
+    }
+
+    #[test]
+    fn who_asked_for_no_frame_read_where_a_segment_starts() {
+        let segments = Segments::<1, 1>::new();
+        segments.add(1, memory).unwrap();
+        assert_eq!(segments.claim(0), None);
+    }
+
+    #[test]
+    fn a_new_segment_was_lent_beyond_its_end() {
+        let segments = Segments::<1, 1>::new();
+        assert_eq!(segments.add(FRAMES + 1, memory), None);
+        assert_eq!(segments.made(), 0);
+    }
+
+    #[test]
+    fn a_place_was_lost_where_its_memory_unwound() {
+        let segments = Segments::<1, 1>::new();
+        let add = || segments.add(1, |_| panic!("no memory"));
+        assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(add)).is_err());
+        assert!(segments.add(1, memory).is_some());
     }
 }

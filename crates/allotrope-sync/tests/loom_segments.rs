@@ -35,7 +35,7 @@ impl<const COUNT: usize, const WORDS: usize> Watched<COUNT, WORDS> {
         let segments = Segments::new();
         let all = Segments::<COUNT, WORDS>::FRAMES;
         segments.add(all, |number| Some(memory(number))).unwrap();
-        // SAFETY: claimed just above, and nobody knows of them.
+        // SAFETY: all frames are ours, since `add`.
         unsafe { segments.release(0, first, count) };
         let contents = std::array::from_fn(|_| UnsafeCell::new(0));
         Arc::new(Self { segments, contents })
@@ -124,7 +124,7 @@ fn a_frame_that_comes_back_while_the_segment_fills_up_is_found() {
         let watched = Watched::<1, 1>::with_free(0, 1);
         let releaser = {
             let watched = Arc::clone(&watched);
-            // SAFETY: it was never released since `with_free` claimed all.
+            // SAFETY: the frame is one of those that `with_free` did not release.
             thread::spawn(move || unsafe { watched.segments.release(0, 1, 1) })
         };
         // Claims the last frame that is free, or one of two.

@@ -18,9 +18,9 @@
 use core::alloc::Layout;
 use core::fmt;
 use core::marker::PhantomData;
-use core::num::NonZero;
 use core::ptr::NonNull;
 
+use allotrope_core::parts::ours;
 use allotrope_core::{AllocError, Independent};
 
 use super::state::{self, Block, State};
@@ -89,10 +89,8 @@ fn whole(layout: Layout) -> Result<Layout, AllocError> {
 /// prefix is as long as `bytes`, or longer.
 #[inline(always)]
 unsafe fn before(start: NonNull<u8>, bytes: usize) -> NonNull<u8> {
-    // SAFETY: the prefix lies in the chunk, and no chunk at the start of the address space.
-    let address = unsafe { NonZero::new_unchecked(start.addr().get() - bytes) };
-    // The chunk's region is exposed, see `chunk.rs`.
-    NonNull::with_exposed_provenance(address)
+    // SAFETY: the prefix lies in the chunk, whose region is exposed (`chunk.rs`).
+    unsafe { ours(start).sub(bytes) }
 }
 
 /// A block in the scope of `owner`.

@@ -204,7 +204,7 @@ impl<N: Platform> Store<N> {
         }
         poison::poison(start, size);
         let Some((group, number)) = self.place_of(id) else { return };
-        // SAFETY: the frames are the region's (invariant 1), which is given up (caller).
+        // SAFETY: they are the region's (invariant 1), which nobody uses any more (caller).
         if unsafe { group.release(number, frame_of(start), frames_in(size)) } {
             self.note_empty(id);
         }
