@@ -1,10 +1,11 @@
 //! A fallback that ends in the global allocator, which has large regions from that same fallback.
 //!
-//! Method: safe code makes this but for two borrows of statics. The other part's memory would lie in
+//! Method: safe code makes this but for a borrow of a static. The other part's memory would lie in
 //! the part that is asked, which frees it then: the program must abort, in a child.
 
 use std::alloc::Layout;
 use std::mem::MaybeUninit;
+use std::ptr::NonNull;
 
 use allocator_api2::alloc::Global;
 use allotrope_conformance::child;
@@ -20,11 +21,14 @@ type Second = Locked<BestFit<Upstream<Global>>>;
 
 static mut ROOM: [MaybeUninit<u8>; 32 * MIB] = [MaybeUninit::uninit(); 32 * MIB];
 
+/// Where it starts.
+const START: NonNull<u8> = NonNull::new((&raw mut ROOM).cast()).unwrap();
+
 static FALLBACK: Fallback<First, Second> = Fallback::new(
     BySize::new(
         Locked::new(BestFit::new(Buffer::new(&mut []))),
-        // SAFETY: nobody else borrows it.
-        Locked::new(BestFit::new(Buffer::new(unsafe { &mut *&raw mut ROOM }))),
+        // SAFETY: nobody else uses it, and it is no block.
+        Locked::new(BestFit::new(unsafe { Buffer::from_raw_parts(START, 32 * MIB) })),
     ),
     Locked::new(BestFit::new(Upstream::new(Global))),
 );

@@ -113,7 +113,8 @@ const SHARDS: usize = 16;
 /// the source lends less.
 ///
 /// No thread ever waits for another, with one exception: a call that is about to fail waits for
-/// those that are just then adding memory. A call fails only if at some moment every block of its
+/// those that are just then adding memory (in a child that was forked meanwhile, for ever: there they
+/// have vanished). A call fails only if at some moment every block of its
 /// class was in use, and none could be added: threads that never hold more blocks at once than
 /// [`capacity`](Self::capacity) are never refused one.
 ///

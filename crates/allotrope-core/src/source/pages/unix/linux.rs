@@ -50,18 +50,39 @@ fn ask_overcommit() -> bool {
 ///
 /// # Safety
 ///
-/// As for [`discard`]; where commits are needed, the range may have been committed in part.
+/// As for [`discard`]; where commits are needed, the range may have been committed in part, and is
+/// not committed afterwards.
 pub(super) unsafe fn purge(start: *mut libc::c_void, size: usize) -> bool {
-    // SAFETY: as the caller promises.
-    if unsafe { discard(start, size) } == Contents::Zero {
-        return true;
+    if needs_commit() {
+        // SAFETY: as the caller promises.
+        return unsafe { renew(start, size) };
     }
-    // Pages that are locked stay; where all are accessible, they can be zeroed.
-    if !needs_commit() {
+    // SAFETY: as the caller promises.
+    if unsafe { discard(start, size) } != Contents::Zero {
+        // Pages that are locked stay; all of them are accessible, so they can be zeroed.
         // SAFETY: the range is ours, readable and writable, and nobody needs what is in it (caller).
         unsafe { start.cast::<u8>().write_bytes(0, size) };
     }
-    !needs_commit()
+    true
+}
+
+/// Maps new pages without access over a range: to take away what is behind pages, or access to them,
+/// gives back no promise of memory. Where it is refused, the old ones may be gone: nobody may use
+/// the range then.
+///
+/// # Safety
+///
+/// As for [`discard`]; nobody accesses the range before it is committed again.
+unsafe fn renew(start: *mut libc::c_void, size: usize) -> bool {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANON | libc::MAP_FIXED | RESERVE;
+    // SAFETY: what is replaced is ours, and nobody needs it (caller).
+    let result = unsafe { libc::mmap(start, size, libc::PROT_NONE, flags, -1, 0) };
+    let is_new = result != libc::MAP_FAILED;
+    if is_new {
+        // SAFETY: as above. As the rest of its segment, with which it is one mapping then.
+        unsafe { prefer_small_pages(start, size) };
+    }
+    is_new
 }
 
 /// Prefers small pages for a range: a region that is hardly used is not to cost a large one.
@@ -94,4 +115,46 @@ pub(super) unsafe fn discard(start: *mut libc::c_void, size: usize) -> Contents 
 pub(super) unsafe fn prefer_large_pages(start: *mut libc::c_void, size: usize) {
     // SAFETY: as the caller promises; what is there stays. That there are none is no error.
     unsafe { libc::madvise(start, size, libc::MADV_HUGEPAGE) };
+}
+
+#[cfg(all(test, target_arch = "x86_64", not(any(loom, miri))))]
+mod tests {
+    extern crate std;
+    use super::*;
+    use crate::source::pages::Platform;
+    use crate::source::pages::platform::Native;
+    use std::fs;
+
+    /// Of the mapping that starts here: may it be accessed, and does it count as promised?
+    fn access_and_promise(start: usize) -> (bool, bool) {
+        let maps = fs::read_to_string("/proc/self/smaps").unwrap();
+        let mut lines =
+            maps.lines().skip_while(|line| !line.starts_with(&std::format!("{start:x}-")));
+        let is_accessible = lines.next().unwrap().contains(" rw");
+        let flags = lines.find(|line| line.starts_with("VmFlags:")).unwrap();
+        (is_accessible, flags.contains(" ac"))
+    }
+
+    #[test]
+    fn a_released_frame_stayed_promised_under_strict_overcommit() {
+        let size = 16 * Native::page_size();
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANON;
+        let access = libc::PROT_READ | libc::PROT_WRITE;
+        // SAFETY: a new mapping, with a promise of memory; what it replaces is ours.
+        unsafe {
+            // As a frame in a segment: what lies around it stays.
+            let around = libc::mmap(core::ptr::null_mut(), 3 * size, libc::PROT_NONE, flags, -1, 0);
+            let start = around.byte_add(size);
+            let fixed = libc::mmap(start, size, access, flags | libc::MAP_FIXED, -1, 0);
+            assert_eq!(fixed, start);
+            start.cast::<u8>().write_bytes(7, size);
+            assert_eq!(access_and_promise(start.addr()), (true, true));
+            assert!(renew(start, size));
+            assert_eq!(access_and_promise(start.addr()), (false, false));
+            assert_eq!(libc::mprotect(start, size, access), 0);
+            let bytes = core::slice::from_raw_parts(start.cast::<u8>(), size);
+            assert!(bytes.iter().all(|byte| *byte == 0));
+            libc::munmap(around, 3 * size);
+        }
+    }
 }
