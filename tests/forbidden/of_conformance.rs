@@ -6,6 +6,8 @@ use std::alloc::{Layout, System};
 use std::sync::Arc;
 
 use allocator_api2::alloc::Global;
+use allotrope_conformance::child::{self, Ended};
+use allotrope_conformance::misuse::{self, HOOK, Misuse, Switch};
 use allotrope_conformance::{
     AsAllocator, Checked, Conditions, Counted, Failure, Made, Operation, Promise, Report, Subject,
     Suite, TestUpstream,
@@ -107,4 +109,37 @@ fn a_global_allocator_stays_in_its_place() {
     let (boxed, moved) =
         (allocator_api2::boxed::Box::new_in(1, allocator.clone()), Arc::new(allocator));
     assert_eq!((*boxed, before), (1, std::ptr::from_ref(moved.global())));
+}
+
+#[test]
+fn a_test_that_starts_itself_again() {
+    let role = child::role();
+    if let Some(role) = role {
+        eprintln!("{HOOK} as {role}");
+        if role == "abort" {
+            std::process::abort();
+        }
+        return;
+    }
+    let ended: Ended = child::play("a_test_that_starts_itself_again", "role");
+    ended.must_have_succeeded();
+    assert!(ended.has_succeeded());
+    ended.must_not_have_said("as abort");
+    child::play("a_test_that_starts_itself_again", "abort").must_have_aborted(HOOK);
+}
+
+/// A misuse is `unsafe` to commit, and so is it to have it committed, which `ends_at_misuse` does.
+#[test]
+fn misuse_is_named_and_not_committed() {
+    let all: [Misuse; 7] = [
+        misuse::FREED_TWICE,
+        misuse::LARGE_FREED_TWICE,
+        misuse::FREED_FROM_ELSEWHERE,
+        misuse::FREED_FROM_WITHIN,
+        misuse::FREED_AS_LARGE,
+        misuse::GROWN_FROM_ELSEWHERE,
+        misuse::GROWN_AFTER_FREE,
+    ];
+    assert!(all.iter().all(|(name, _)| !name.is_empty()));
+    let _: misuse::Global = &Switch;
 }

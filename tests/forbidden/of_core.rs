@@ -14,7 +14,9 @@ use std::ptr::NonNull;
 use allocator_api2::alloc::Global;
 use allotrope_core::api::{self, Sound};
 use allotrope_core::compat::{From02, From03, From04};
-use allotrope_core::parts::{self, Edges, Large, Log, NONE, Run, SizeClass, Space, Table};
+use allotrope_core::parts::{
+    self, BlockSize, Edges, Firm, Large, Log, NONE, Run, SizeClass, Space, Table,
+};
 use allotrope_core::poison::{poison, unpoison};
 use allotrope_core::{
     Affix, AlignTo, AllocError, Ask, AskFirst, AskSecond, BestFit, Broken, Budget, Buffer, BySize,
@@ -71,6 +73,7 @@ fn use_local<S: Strategy + std::fmt::Debug>(strategy: S) {
     heap.get_mut().trim();
     let mut strategy = heap.into_inner();
     assert!(strategy.allocate(layout).is_ok());
+    strategy.take_events().deliver();
     lodge(&Locked::<_, parking_lot::RawMutex>::with_lock(strategy));
 }
 
@@ -188,6 +191,7 @@ fn compositions() {
     lodge(affixed.allocator().allocator());
     fn asks<A, B, C: Ask<A, B>>(_: C) {}
     asks::<Null, Null, _>(AskFirst);
+    assert!(!AskFirst::is_first(&Null, &Null, NonNull::dangling(), Layout::new::<u8>()));
 
     let budget = SharedBudget::new(5000);
     let limited = Limit::with_budget(&third, &budget);
@@ -351,4 +355,17 @@ fn locks() {
     let lock = lock_api::Mutex::<SpinLock, _>::new(1);
     *lock.lock() += 1;
     assert_eq!((*lock.lock(), format!("{:?}", SpinLock::new()).is_empty()), (2, false));
+}
+
+/// What heaps and arenas are made of: pointers that only `unsafe` code follows, and numbers.
+#[test]
+fn parts_of_heaps_and_arenas() {
+    let mut memory = bytes::<4096>();
+    let firm = Firm::new(Buffer::new(&mut memory));
+    let region = parts::exposed(firm.reserve_block(100).unwrap());
+    assert_eq!(parts::ours(region.start()), region.start());
+    assert!(firm.reserve_block(usize::MAX).is_err() && firm.take_kept(1).is_none());
+    let named = parts::carry_over as unsafe fn(NonNull<u8>, NonNull<[u8]>, usize);
+    assert!(named as usize != 0 && size_of::<BlockSize>() == 4 && SizeClass::COUNT > 0);
+    assert!(parts::reserve_ahead::<DefaultPolicy>(usize::MAX, 0) > 0);
 }

@@ -6,12 +6,16 @@
 use std::ptr::NonNull;
 
 #[allow(unused_imports, reason = "a module of documentation each")]
-use allotrope_sync::chapters::{growth, occupancy, ownership, side_table, spin_lock, stacks};
+use allotrope_sync::chapters::{
+    growth, occupancy, ownership, segments, side_table, spin_lock, stacks,
+};
 use allotrope_sync::facade::{array_of, atomic, cell, const_fn, constant, hint, process_wide};
+use allotrope_sync::fatal::{self, AbortOnUnwind, no_unwinding, promised};
+use allotrope_sync::inside;
 use allotrope_sync::slots::{self, Claim, Orphan, Registry, Slot};
 use allotrope_sync::{
-    Growing, Growth, Kept, Links, NO_ID, Occupancy, PushList, SharedBudget, SideTable, SpinLock,
-    Summary, TaggedStack, Taken, Word,
+    Growing, Growth, Kept, Links, NO_ID, Occupancy, PushList, Run, Runs, Segments, SharedBudget,
+    SideTable, SpinLock, Summary, TaggedStack, Taken, Word,
 };
 
 const_fn! {
@@ -49,6 +53,7 @@ fn words_and_summaries() {
     assert_eq!(occupancy.words()[1].look(), (1, 1));
     assert_eq!((words[1].take_many(2), words[1].put(1), words[1].free()), (1, true, 1));
     assert_eq!(words[1].take(), Some(0));
+    assert_eq!(Occupancy::MAX_WORDS * Word::BLOCKS, 4096);
     assert!(format!("{:?}", Summary::of(&words)).contains("Summary"));
 }
 
@@ -120,4 +125,48 @@ fn slots_of_threads() {
         (Slot::Owned(index), index, index)
     );
     slots::drain(|slot| assert_ne!(slot, index));
+}
+
+#[test]
+fn runs_that_nobody_owns_are_numbers() {
+    let runs = Runs::<1>::new();
+    assert!(runs.is_full() && !runs.is_empty() && runs.claim(1).is_none());
+    runs.release(0, Runs::<1>::FRAMES);
+    assert!(runs.claim_at(3, 2) && !runs.claim_at(4, 1) && !runs.claim_at(usize::MAX, 1));
+    assert_eq!((runs.claim(0), runs.claim(usize::MAX), runs.claim(3)), (Some(0), None, Some(0)));
+}
+
+/// Nothing but who owns a frame reads where its segment starts; who gives one up says `unsafe`.
+#[test]
+fn segments_without_their_frames() {
+    const FRAMES: usize = Segments::<1, 1>::FRAMES;
+    static BYTES: [u8; 2] = [0; 2];
+    let segments = Segments::<1, 1>::new();
+    std::thread::scope(|threads| {
+        threads.spawn(|| {
+            for _ in 0..50 {
+                assert_eq!((segments.claim(0), segments.claim(FRAMES + 1)), (None, None));
+                _ = (segments.claim(1), segments.claim_at(0, 1, 0));
+            }
+        });
+        for turn in 0..50 {
+            let run: Option<Run> = segments.add(1, |_| Some(NonNull::from(&BYTES[turn % 2])));
+            assert!(run.is_none_or(|run| run.segment == 0 && run.frame == 0));
+            assert!(!segments.remove(0, |_| unreachable!("a frame is in use")));
+        }
+    });
+    assert_eq!((segments.made(), segments.is_full()), (1, true));
+}
+
+/// What ends the program, named and not called.
+#[expect(dead_code, reason = "named, and not called")]
+fn ends(sentence: &str) -> ! {
+    drop(AbortOnUnwind);
+    if sentence.is_empty() { fatal::abort(sentence) } else { fatal::misuse(sentence, 0) }
+}
+
+#[test]
+fn promises_that_are_kept() {
+    promised!(1 + 1 == 2, "a sum is wrong", 0);
+    assert_eq!(no_unwinding(|| inside::once(&1_u8, || inside::once(&2_u16, || 7))), 7);
 }
