@@ -50,6 +50,9 @@ const OUT_OF_REACH: &[&str] = &[
     "touched",
     "try_validate",
     "valid",
+    // Of provenance, within core.
+    "expose",
+    "within",
     // Of cells that stand for atomics.
     "compare_exchange",
     "compare_exchange_weak",

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use allocator_api2::alloc::Global;
 use allotrope_conformance::child::{self, Ended};
-use allotrope_conformance::misuse::{self, HOOK, Misuse, Switch};
+use allotrope_conformance::misuse::{self, Misuse, Switch, ends_at_misuse};
 use allotrope_conformance::{
     AsAllocator, Checked, Conditions, Counted, Failure, Made, Operation, Promise, Report, Subject,
     Suite, TestUpstream,
@@ -112,34 +112,25 @@ fn a_global_allocator_stays_in_its_place() {
 }
 
 #[test]
-fn a_test_that_starts_itself_again() {
-    let role = child::role();
-    if let Some(role) = role {
-        eprintln!("{HOOK} as {role}");
-        if role == "abort" {
-            std::process::abort();
-        }
+fn children_with_a_role() {
+    const ROLE: &str = "a child that has nothing to do";
+    if child::role().is_some() {
         return;
     }
-    let ended: Ended = child::play("a_test_that_starts_itself_again", "role");
+    let ended: Ended = child::play("children_with_a_role", ROLE);
     ended.must_have_succeeded();
+    ended.must_not_have_said("panicked");
     assert!(ended.has_succeeded());
-    ended.must_not_have_said("as abort");
-    child::play("a_test_that_starts_itself_again", "abort").must_have_aborted(HOOK);
-}
-
-/// A misuse is `unsafe` to commit, and so is it to have it committed, which `ends_at_misuse` does.
-#[test]
-fn misuse_is_named_and_not_committed() {
-    let all: [Misuse; 7] = [
+    // Named, and not called: nobody misuses an allocator without `unsafe`.
+    let _ = (Ended::must_have_aborted, ends_at_misuse::<Switch>);
+    let of: [Misuse; 7] = [
         misuse::FREED_TWICE,
         misuse::LARGE_FREED_TWICE,
         misuse::FREED_FROM_ELSEWHERE,
+        misuse::GROWN_FROM_ELSEWHERE,
         misuse::FREED_FROM_WITHIN,
         misuse::FREED_AS_LARGE,
-        misuse::GROWN_FROM_ELSEWHERE,
         misuse::GROWN_AFTER_FREE,
     ];
-    assert!(all.iter().all(|(name, _)| !name.is_empty()));
-    let _: misuse::Global = &Switch;
+    assert!(of.iter().all(|(kind, _)| !kind.is_empty()) && !misuse::HOOK.is_empty());
 }

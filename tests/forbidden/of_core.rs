@@ -15,7 +15,8 @@ use allocator_api2::alloc::Global;
 use allotrope_core::api::{self, Sound};
 use allotrope_core::compat::{From02, From03, From04};
 use allotrope_core::parts::{
-    self, BlockSize, Edges, Firm, Large, Log, NONE, Run, SizeClass, Space, Table,
+    self, BlockSize, Edges, Firm, Large, Log, NONE, Run, SizeClass, Space, Table, carry_over,
+    exposed, ours, reserve_ahead,
 };
 use allotrope_core::poison::{poison, unpoison};
 use allotrope_core::{
@@ -192,6 +193,7 @@ fn compositions() {
     fn asks<A, B, C: Ask<A, B>>(_: C) {}
     asks::<Null, Null, _>(AskFirst);
     assert!(!AskFirst::is_first(&Null, &Null, NonNull::dangling(), Layout::new::<u8>()));
+    assert!(SizeClass::COUNT > 0);
 
     let budget = SharedBudget::new(5000);
     let limited = Limit::with_budget(&third, &budget);
@@ -357,15 +359,15 @@ fn locks() {
     assert_eq!((*lock.lock(), format!("{:?}", SpinLock::new()).is_empty()), (2, false));
 }
 
-/// What heaps and arenas are made of: pointers that only `unsafe` code follows, and numbers.
 #[test]
-fn parts_of_heaps_and_arenas() {
-    let mut memory = bytes::<4096>();
-    let firm = Firm::new(Buffer::new(&mut memory));
-    let region = parts::exposed(firm.reserve_block(100).unwrap());
-    assert_eq!(parts::ours(region.start()), region.start());
-    assert!(firm.reserve_block(usize::MAX).is_err() && firm.take_kept(1).is_none());
-    let named = parts::carry_over as unsafe fn(NonNull<u8>, NonNull<[u8]>, usize);
-    assert!(named as usize != 0 && size_of::<BlockSize>() == 4 && SizeClass::COUNT > 0);
-    assert!(parts::reserve_ahead::<DefaultPolicy>(usize::MAX, 0) > 0);
+fn parts_that_heaps_are_made_of() {
+    let mut bytes = [const { MaybeUninit::uninit() }; 64];
+    let source = Firm::new(Buffer::new(&mut bytes));
+    let region = exposed(source.reserve_block(64).unwrap());
+    assert_eq!((ours(region.start()), region.size()), (region.start(), 64));
+    assert!(source.get().reserve(1, 1).is_err());
+    assert_eq!(reserve_ahead::<Small>(0, 7), 7);
+    assert!(BlockSize::new(1).is_some() && BlockSize::new(0).is_none());
+    // Named, and not called.
+    let _ = carry_over;
 }

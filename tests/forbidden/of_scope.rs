@@ -77,6 +77,7 @@ fn arenas_and_scopes() {
     assert_eq!((arena.end_scope(inner), arena.end_scope(outer)), (Ok(()), Ok(())));
     arena.set_allocation_limit(Some(1 << 20));
     arena.set_chunk_cap(1 << 16);
+    assert_eq!(arena.chunk_cap(), 1 << 16);
     assert_eq!(arena.allocation_limit(), Some(1 << 20));
     assert!(arena.bytes_held() >= arena.bytes_used() && arena.check_invariants().is_ok());
     let chunks = arena.chunks().map(|chunk: ChunkUse| (chunk.start(), chunk.used(), chunk.size()));

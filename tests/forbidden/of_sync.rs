@@ -11,11 +11,10 @@ use allotrope_sync::chapters::{
 };
 use allotrope_sync::facade::{array_of, atomic, cell, const_fn, constant, hint, process_wide};
 use allotrope_sync::fatal::{self, AbortOnUnwind, no_unwinding, promised};
-use allotrope_sync::inside;
 use allotrope_sync::slots::{self, Claim, Orphan, Registry, Slot};
 use allotrope_sync::{
     Growing, Growth, Kept, Links, NO_ID, Occupancy, PushList, Run, Runs, Segments, SharedBudget,
-    SideTable, SpinLock, Summary, TaggedStack, Taken, Word,
+    SideTable, SpinLock, Summary, TaggedStack, Taken, Word, inside,
 };
 
 const_fn! {
@@ -127,16 +126,35 @@ fn slots_of_threads() {
     slots::drain(|slot| assert_ne!(slot, index));
 }
 
+/// Nobody who releases frames does so without `unsafe`, so a frame stays whose it is.
 #[test]
-fn runs_that_nobody_owns_are_numbers() {
-    let runs = Runs::<1>::new();
-    assert!(runs.is_full() && !runs.is_empty() && runs.claim(1).is_none());
-    runs.release(0, Runs::<1>::FRAMES);
-    assert!(runs.claim_at(3, 2) && !runs.claim_at(4, 1) && !runs.claim_at(usize::MAX, 1));
-    assert_eq!((runs.claim(0), runs.claim(usize::MAX), runs.claim(3)), (Some(0), None, Some(0)));
+fn segments_of_frames() {
+    let byte = 7_u8;
+    let segments = Segments::<2, 1>::new();
+    let map = |_| Some(NonNull::from_ref(&byte));
+    let run: Run = segments.add(3, map).unwrap();
+    assert_eq!((run.segment, run.frame, segments.made(), segments.is_full()), (0, 0, 1, false));
+    let all = Segments::<2, 1>::FRAMES;
+    assert!(segments.claim_at(0, 3, 2) && !segments.claim_at(0, all, 1));
+    assert_eq!(segments.claim(1).map(|run| run.frame), Some(5));
+    assert!(!segments.remove(0, |_| true));
+
+    let runs = Runs::<1>::default();
+    runs.release(0, 4);
+    assert_eq!((runs.claim(3, || ()), runs.claim_at(4, 1, || ())), (Some(0), false));
+    assert!(!runs.is_empty() && !runs.is_full());
 }
 
-/// Nothing but who owns a frame reads where its segment starts; who gives one up says `unsafe`.
+#[test]
+fn what_ends_the_program() {
+    promised!(true, "a promise that is kept", 0);
+    assert_eq!(no_unwinding(|| 7) + inside::once(&7, || 7), 14);
+    std::mem::forget(AbortOnUnwind);
+    // Named, and not called.
+    let _ = (fatal::abort, fatal::misuse);
+}
+
+/// Nothing but who owns a frame reads where its segment starts.
 #[test]
 fn segments_without_their_frames() {
     const FRAMES: usize = Segments::<1, 1>::FRAMES;
@@ -156,17 +174,4 @@ fn segments_without_their_frames() {
         }
     });
     assert_eq!((segments.made(), segments.is_full()), (1, true));
-}
-
-/// What ends the program, named and not called.
-#[expect(dead_code, reason = "named, and not called")]
-fn ends(sentence: &str) -> ! {
-    drop(AbortOnUnwind);
-    if sentence.is_empty() { fatal::abort(sentence) } else { fatal::misuse(sentence, 0) }
-}
-
-#[test]
-fn promises_that_are_kept() {
-    promised!(1 + 1 == 2, "a sum is wrong", 0);
-    assert_eq!(no_unwinding(|| inside::once(&1_u8, || inside::once(&2_u16, || 7))), 7);
 }

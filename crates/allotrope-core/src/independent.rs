@@ -45,8 +45,8 @@ use crate::{
 /// or behind one, or a type parameter. Where it calls a trait object for memory, or an allocator that
 /// it looks up, that one was made before, and has its memory from nowhere else either.
 ///
-/// The program's global allocator is not made of a `Fallback` that ends in the global allocator:
-/// it would call itself.
+/// `Global` counts as the program's global allocator, whatever that is made of: a fallback that finds
+/// itself below it ends the program.
 #[diagnostic::on_unimplemented(
     message = "the memory of `{Self}` may come from the very allocator that it becomes part of",
     note = "`Fallback::new_unchecked` takes any part, under a condition",

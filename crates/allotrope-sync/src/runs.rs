@@ -6,7 +6,8 @@
 //! ```
 //!
 //! A run is claimed word by word, from its first frame on. A claim that meets a used frame gives
-//! back what it has claimed so far, so a claim never waits.
+//! back what it has claimed so far, so a claim never waits. Others may have taken these frames for
+//! used ones meanwhile: so it says that it has done so.
 //!
 //! # Invariants
 //!
@@ -17,7 +18,8 @@
 //!
 //! A release is `Release` and a claim `Acquire`: whoever claims a frame sees what its last owner
 //! did. All changes are read-modify-writes, so a claim synchronizes with every release of its word
-//! since the last claim. A claim that is undone has published nothing, so undoing it is `Relaxed`.
+//! since the last claim. A claim that is undone has published nothing, so undoing it is `Relaxed`;
+//! who has to know of it is told afterwards.
 
 use crate::facade::atomic::{AtomicUsize, Ordering};
 use crate::facade::{array_of, const_fn};
@@ -43,20 +45,22 @@ impl<const WORDS: usize> Runs<WORDS> {
     }
 
     /// Claims the first run of `count` free frames; returns its first frame. O(`WORDS`), and again
-    /// for each other thread that takes a frame of the run first.
-    pub fn claim(&self, count: usize) -> Option<usize> {
+    /// for each other thread that takes a frame of the run first. Calls `undone` as
+    /// [`claim_at`](Self::claim_at) does.
+    pub fn claim(&self, count: usize, undone: impl Fn()) -> Option<usize> {
         let mut from = 0;
         loop {
             let start = self.find(from, count)?;
-            if self.claim_at(start, count) {
+            if self.claim_at(start, count, &undone) {
                 return Some(start);
             }
             from = start + 1;
         }
     }
 
-    /// Claims the `count` frames from `start` on, if there are as many and all are free.
-    pub fn claim_at(&self, start: usize, count: usize) -> bool {
+    /// Claims the `count` frames from `start` on, if there are as many and all are free. Calls `undone`
+    /// if it had claimed some of them, and has given them back.
+    pub fn claim_at(&self, start: usize, count: usize, undone: impl FnOnce()) -> bool {
         if start.checked_add(count).is_none_or(|end| end > Self::FRAMES) {
             return false;
         }
@@ -67,6 +71,9 @@ impl<const WORDS: usize> Runs<WORDS> {
         for part in masks(start, count).take(claimed) {
             // Relaxed: nothing was done to these frames.
             self.words[part.word].fetch_or(part.mask, Ordering::Relaxed);
+        }
+        if claimed > 0 {
+            undone();
         }
         false
     }
@@ -168,24 +175,27 @@ mod tests {
     #[test]
     fn runs_are_claimed_lowest_first_until_none_is_long_enough() {
         let runs = all_free();
-        assert_eq!(runs.claim(BITS - 1), Some(0));
-        assert_eq!(runs.claim(2), Some(BITS - 1));
-        assert_eq!(runs.claim(2 * BITS), None);
-        assert_eq!(runs.claim(2 * BITS - 1), Some(BITS + 1));
+        assert_eq!(runs.claim(BITS - 1, || ()), Some(0));
+        assert_eq!(runs.claim(2, || ()), Some(BITS - 1));
+        assert_eq!(runs.claim(2 * BITS, || ()), None);
+        assert_eq!(runs.claim(2 * BITS - 1, || ()), Some(BITS + 1));
         assert!(runs.is_full());
         runs.release(5, 7);
-        assert_eq!((runs.claim(8), runs.claim(3), runs.claim(4)), (None, Some(5), Some(8)));
+        assert_eq!(
+            (runs.claim(8, || ()), runs.claim(3, || ()), runs.claim(4, || ())),
+            (None, Some(5), Some(8))
+        );
     }
 
     #[test]
     fn a_claim_that_meets_a_used_frame_keeps_nothing() {
         let runs = all_free();
-        assert!(runs.claim_at(2 * BITS, 1));
-        assert!(!runs.claim_at(0, 2 * BITS + 1));
-        assert!(runs.claim_at(0, 2 * BITS));
-        assert!(!runs.claim_at(2 * BITS + 1, BITS) && !runs.claim_at(usize::MAX, 2));
+        assert!(runs.claim_at(2 * BITS, 1, || ()));
+        assert!(!runs.claim_at(0, 2 * BITS + 1, || ()));
+        assert!(runs.claim_at(0, 2 * BITS, || ()));
+        assert!(!runs.claim_at(2 * BITS + 1, BITS, || ()) && !runs.claim_at(usize::MAX, 2, || ()));
         runs.release(0, 2 * BITS + 1);
-        assert!(runs.is_empty() && runs.claim_at(0, Runs::<3>::FRAMES));
+        assert!(runs.is_empty() && runs.claim_at(0, Runs::<3>::FRAMES, || ()));
     }
 
     /// Against a list of what is used, for every run of a segment with holes here and there.
@@ -200,7 +210,7 @@ mod tests {
                 let frame = (state >> 8) % used.len();
                 if !used[frame] {
                     used[frame] = true;
-                    assert!(runs.claim_at(frame, 1));
+                    assert!(runs.claim_at(frame, 1, || ()));
                 }
             }
             let lengths: Vec<usize> = std::vec![1, 2, BITS - 1, BITS, BITS + 1, 2 * BITS];

@@ -18,7 +18,7 @@
 //! 2. All frames of a place without a segment are in use.
 //! 3. `base` is written by the owner of all frames, and read by owners of some.
 //! 4. The bit of a segment with a free frame is set in `open`, or somebody who is just claiming or
-//!    releasing a frame of it is about to set it.
+//!    releasing a frame of it is about to set it. A claim that is undone releases frames.
 //!
 //! # Orderings
 //!
@@ -103,7 +103,7 @@ impl<const COUNT: usize, const WORDS: usize> Segments<COUNT, WORDS> {
         while open != 0 {
             let number = open.trailing_zeros() as usize;
             let segment = &self.segments[number];
-            if let Some(frame) = segment.runs.claim(count) {
+            if let Some(frame) = segment.runs.claim(count, || self.open(number)) {
                 let base = segment.base.with(|base| {
                     // SAFETY: invariant 3; the frames are ours.
                     unsafe { *base }
@@ -118,7 +118,8 @@ impl<const COUNT: usize, const WORDS: usize> Segments<COUNT, WORDS> {
 
     /// Claims the `count` frames from `frame` on of a segment of which the caller owns a frame.
     pub fn claim_at(&self, segment: usize, frame: usize, count: usize) -> bool {
-        let is_claimed = self.segments[segment].runs.claim_at(frame, count);
+        let runs = &self.segments[segment].runs;
+        let is_claimed = runs.claim_at(frame, count, || self.open(segment));
         if is_claimed {
             self.close_if_full(segment);
         }
@@ -145,7 +146,7 @@ impl<const COUNT: usize, const WORDS: usize> Segments<COUNT, WORDS> {
     fn give_back(&self, segment: usize, frame: usize, count: usize) -> bool {
         let runs = &self.segments[segment].runs;
         runs.release(frame, count);
-        self.open.fetch_or(1 << segment, Ordering::Release);
+        self.open(segment);
         runs.is_empty()
     }
 
@@ -166,7 +167,7 @@ impl<const COUNT: usize, const WORDS: usize> Segments<COUNT, WORDS> {
         });
         if count < Self::FRAMES {
             segment.runs.release(count, Self::FRAMES - count);
-            self.open.fetch_or(1 << number, Ordering::Release);
+            self.open(number);
         }
         Some(Run { segment: number, base, frame: 0 })
     }
@@ -176,7 +177,7 @@ impl<const COUNT: usize, const WORDS: usize> Segments<COUNT, WORDS> {
     /// knows, and no frame of it is claimed again.
     pub fn remove(&self, number: usize, unmap: impl FnOnce(NonNull<u8>) -> bool) -> bool {
         let segment = &self.segments[number];
-        if !segment.runs.claim_at(0, Self::FRAMES) {
+        if !segment.runs.claim_at(0, Self::FRAMES, || self.open(number)) {
             return false;
         }
         let base = segment.base.with(|base| {
@@ -222,6 +223,11 @@ impl<const COUNT: usize, const WORDS: usize> Segments<COUNT, WORDS> {
     /// Leaves a place that has no segment, all frames of which the caller owns.
     fn leave_place(&self, number: usize) {
         self.made.fetch_and(!(1 << number), Ordering::Release);
+    }
+
+    /// Sets the bit of a segment in `open`: one of its frames has become free.
+    fn open(&self, number: usize) {
+        self.open.fetch_or(1 << number, Ordering::Release);
     }
 
     /// Clears the bit of a segment in `open` if all its frames are in use.

@@ -98,6 +98,26 @@ fn a_run_that_crosses_words_is_claimed_whole_or_not_at_all() {
     });
 }
 
+/// A claim of two frames meets a used one, after the segment seemed full to whoever uses that.
+#[test]
+fn a_segment_that_was_full_while_a_claim_was_undone_is_forgotten() {
+    const FIRST: usize = usize::BITS as usize - 1;
+    loom::model(|| {
+        let watched = Watched::<1, 2>::with_free(FIRST, 2);
+        let other = {
+            let watched = Arc::clone(&watched);
+            thread::spawn(move || watched.segments.claim(2))
+        };
+        let is_mine = watched.segments.claim_at(0, FIRST + 1, 1);
+        let theirs = other.join().unwrap();
+        assert!(is_mine != theirs.is_some());
+        assert!(
+            theirs.is_some() || watched.segments.claim(1).is_some(),
+            "a free frame is forgotten"
+        );
+    });
+}
+
 #[test]
 fn a_frame_that_comes_back_while_the_segment_fills_up_is_found() {
     loom::model(|| {

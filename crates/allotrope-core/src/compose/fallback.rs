@@ -13,12 +13,16 @@
 //!    other. So memory could come from it by way of this very fallback alone, and the other part is
 //!    [`Independent`], or its maker has promised as much. So `owns` is right about every block of
 //!    either.
+//! 2. No block of the other part lies in one of the part that is asked: each is looked at when it
+//!    comes. Invariant 1 leaves one way: `Global` is independent, and may be an allocator that has
+//!    its memory from this fallback.
 
 use core::alloc::Layout;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
 use allocator_api2::alloc::Allocator;
+use allotrope_sync::fatal;
 
 use super::composed;
 use super::owns::Owns;
@@ -52,7 +56,7 @@ use crate::{AllocError, Independent};
 /// be room in `A` again.
 ///
 /// One of both parts [`Owns`] its blocks and is asked whether a block is its own, which costs an O(1)
-/// test for each call but `allocate`. That part belongs to the fallback, which lends it to closures;
+/// test for each call but an allocation from that part. That part belongs to the fallback, which lends it to closures;
 /// containers take `&Fallback`.
 ///
 /// | made by | asks | for |
@@ -64,7 +68,9 @@ use crate::{AllocError, Independent};
 ///
 /// An address tells whose a block is only where the other part has no memory from the one that is
 /// asked, not even by way of the fallback itself, as a static could that names itself. What is
-/// `Independent` has none: `Global`, pages, buffers, and all of ours over those. For the allocators
+/// `Independent` has none: `Global`, pages, buffers, and all of ours over those. One exception is
+/// found when it comes up: where the program's global allocator has its memory from the fallback, a
+/// block of `Global` may lie in the part that is asked, and the program aborts. For the allocators
 /// of other crates you promise it:
 ///
 /// ```
@@ -128,14 +134,20 @@ pub struct AskSecond;
 ///
 /// # Safety
 ///
-/// One of the parts is an owner, and [`is_first`](Self::is_first) goes by what that one says.
+/// One of the parts is an owner, as [`IS_FIRST_ASKED`](Self::IS_FIRST_ASKED) says which, and
+/// [`is_first`](Self::is_first) goes by what that one says.
 pub unsafe trait Ask<A, B> {
+    /// Is it the first part that is asked?
+    const IS_FIRST_ASKED: bool;
+
     /// Is the block, which is of one of both, of the first?
     fn is_first(first: &A, second: &B, start: NonNull<u8>, layout: Layout) -> bool;
 }
 
 // SAFETY: the first part is an owner.
 unsafe impl<A: Owns, B> Ask<A, B> for AskFirst {
+    const IS_FIRST_ASKED: bool = true;
+
     #[inline(always)]
     fn is_first(first: &A, _: &B, start: NonNull<u8>, layout: Layout) -> bool {
         first.owns(start, layout)
@@ -144,6 +156,8 @@ unsafe impl<A: Owns, B> Ask<A, B> for AskFirst {
 
 // SAFETY: the second part is an owner.
 unsafe impl<A, B: Owns> Ask<A, B> for AskSecond {
+    const IS_FIRST_ASKED: bool = false;
+
     #[inline(always)]
     fn is_first(_: &A, second: &B, start: NonNull<u8>, layout: Layout) -> bool {
         !second.owns(start, layout)
@@ -242,9 +256,22 @@ impl<A: Allocator, B: Allocator, Asked: Ask<A, B>> Fallback<A, B, Asked> {
     #[inline(always)]
     fn obtain(&self, layout: Layout, fill: Fill) -> Result<NonNull<[u8]>, AllocError> {
         match part::allocate(&self.first, layout, fill) {
-            Err(_) => part::allocate(&self.second, layout, fill),
-            block => block,
+            Err(_) => Ok(self.checked(part::allocate(&self.second, layout, fill)?, layout, false)),
+            Ok(block) => Ok(self.checked(block, layout, true)),
         }
+    }
+
+    /// A new block of the first part, or of the second. Ends the program if it lies in a block of the
+    /// part that is asked, and is not one of its own: nobody could tell whose it is later.
+    #[inline(always)]
+    fn checked(&self, block: NonNull<[u8]>, layout: Layout, is_first: bool) -> NonNull<[u8]> {
+        // The part that is asked has its blocks from nowhere else.
+        if is_first != Asked::IS_FIRST_ASKED
+            && Asked::is_first(&self.first, &self.second, block.cast(), layout) != is_first
+        {
+            fatal::abort("one part of a fallback has its memory from the other");
+        }
+        block
     }
 
     /// # Safety
@@ -271,17 +298,19 @@ impl<A: Allocator, B: Allocator, Asked: Ask<A, B>> Fallback<A, B, Asked> {
         new: Layout,
         change: Change,
     ) -> Result<NonNull<[u8]>, AllocError> {
-        if Asked::is_first(&self.first, &self.second, start, old) {
+        let was_first = Asked::is_first(&self.first, &self.second, start, old);
+        let (block, has_moved) = if was_first {
             // SAFETY: the block is one of the first part's; all else is the caller's promise.
             unsafe { resize_or_move(&self.first, &self.second, start, old, new, change) }
         } else {
             // SAFETY: as above, of the second part's.
             unsafe { resize_or_move(&self.second, &self.first, start, old, new, change) }
-        }
+        }?;
+        Ok(self.checked(block, new, was_first != has_moved))
     }
 }
 
-/// Resizes a block of `owner`'s there, or else moves it to `other`.
+/// Resizes a block of `owner`'s there, or else moves it to `other`; says whether it did that.
 ///
 /// # Safety
 ///
@@ -293,17 +322,18 @@ unsafe fn resize_or_move(
     old: Layout,
     new: Layout,
     change: Change,
-) -> Result<NonNull<[u8]>, AllocError> {
+) -> Result<(NonNull<[u8]>, bool), AllocError> {
     // SAFETY: as the caller promises.
     match unsafe { part::resize(owner, start, old, new, change) } {
         // SAFETY: as the caller promises; what failed has changed nothing.
-        Err(_) => unsafe { part::relocate(owner, other, start, old, new, change) },
-        block => block,
+        Err(_) => unsafe { part::relocate(owner, other, start, old, new, change) }
+            .map(|block| (block, true)),
+        Ok(block) => Ok((block, false)),
     }
 }
 
 // SAFETY: blocks are the parts', which stay where they are until they are freed or their part is
-// dropped or borrowed mutably; invariant 1 says that each is freed where it came from.
+// dropped or borrowed mutably; the invariants say that each is freed where it came from.
 unsafe impl<A: Allocator, B: Allocator, Asked: Ask<A, B>> crate::api::Sound
     for Fallback<A, B, Asked>
 {

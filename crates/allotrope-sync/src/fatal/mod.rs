@@ -52,8 +52,8 @@ pub fn abort(sentence: &str) -> ! {
 
 /// Checks what an `unsafe` caller has promised, where debug assertions are on; names what is wrong
 /// and the address of the memory concerned.
-#[macro_export]
 #[doc(hidden)]
+#[macro_export]
 macro_rules! promised {
     ($is_kept:expr, $sentence:literal, $address:expr) => {
         if cfg!(debug_assertions) && !$is_kept {
