@@ -193,7 +193,7 @@ fn compositions() {
     fn asks<A, B, C: Ask<A, B>>(_: C) {}
     asks::<Null, Null, _>(AskFirst);
     assert!(!AskFirst::is_first(&Null, &Null, NonNull::dangling(), Layout::new::<u8>()));
-    assert!(SizeClass::COUNT > 0);
+    const { assert!(SizeClass::COUNT > 0) };
 
     let budget = SharedBudget::new(5000);
     let limited = Limit::with_budget(&third, &budget);
