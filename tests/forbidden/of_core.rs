@@ -74,6 +74,7 @@ fn use_local<S: Strategy + std::fmt::Debug>(strategy: S) {
     heap.get_mut().trim();
     let mut strategy = heap.into_inner();
     assert!(strategy.allocate(layout).is_ok());
+    strategy.take_events().deliver();
     lodge(&Locked::<_, parking_lot::RawMutex>::with_lock(strategy));
 }
 
@@ -191,6 +192,8 @@ fn compositions() {
     lodge(affixed.allocator().allocator());
     fn asks<A, B, C: Ask<A, B>>(_: C) {}
     asks::<Null, Null, _>(AskFirst);
+    assert!(!AskFirst::is_first(&Null, &Null, NonNull::dangling(), Layout::new::<u8>()));
+    const { assert!(SizeClass::COUNT > 0) };
 
     let budget = SharedBudget::new(5000);
     let limited = Limit::with_budget(&third, &budget);

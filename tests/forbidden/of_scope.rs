@@ -134,3 +134,10 @@ fn ambient_scopes() {
     assert_eq!(*escaped, [7; 100]);
     assert_eq!(Here.allocate(Layout::new::<u64>()), Err(AllocError));
 }
+
+#[test]
+fn caps_of_chunks() {
+    let arena = Arena::new();
+    arena.set_chunk_cap(0);
+    assert_eq!((arena.chunk_cap(), *arena.alloc(1)), (0, 1));
+}

@@ -52,6 +52,7 @@ fn words_and_summaries() {
     assert_eq!(occupancy.words()[1].look(), (1, 1));
     assert_eq!((words[1].take_many(2), words[1].put(1), words[1].free()), (1, true, 1));
     assert_eq!(words[1].take(), Some(0));
+    assert_eq!(Occupancy::MAX_WORDS * Word::BLOCKS, 4096);
     assert!(format!("{:?}", Summary::of(&words)).contains("Summary"));
 }
 
@@ -151,4 +152,26 @@ fn what_ends_the_program() {
     std::mem::forget(AbortOnUnwind);
     // Named, and not called.
     let _ = (fatal::abort, fatal::misuse);
+}
+
+/// Nothing but who owns a frame reads where its segment starts.
+#[test]
+fn segments_without_their_frames() {
+    const FRAMES: usize = Segments::<1, 1>::FRAMES;
+    static BYTES: [u8; 2] = [0; 2];
+    let segments = Segments::<1, 1>::new();
+    std::thread::scope(|threads| {
+        threads.spawn(|| {
+            for _ in 0..50 {
+                assert_eq!((segments.claim(0), segments.claim(FRAMES + 1)), (None, None));
+                _ = (segments.claim(1), segments.claim_at(0, 1, 0));
+            }
+        });
+        for turn in 0..50 {
+            let run: Option<Run> = segments.add(1, |_| Some(NonNull::from(&BYTES[turn % 2])));
+            assert!(run.is_none_or(|run| run.segment == 0 && run.frame == 0));
+            assert!(!segments.remove(0, |_| unreachable!("a frame is in use")));
+        }
+    });
+    assert_eq!((segments.made(), segments.is_full()), (1, true));
 }

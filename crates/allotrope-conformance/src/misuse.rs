@@ -136,6 +136,11 @@ fn hear_panics() {
 ///
 /// In a child each misuse is committed: the allocator that `heap` makes finds each of them before it
 /// does what it is asked for.
+///
+/// ```compile_fail,E0133
+/// use allotrope_conformance::misuse::{FREED_TWICE, ends_at_misuse};
+/// ends_at_misuse("test", || std::alloc::System, &[FREED_TWICE]);
+/// ```
 pub unsafe fn ends_at_misuse<G: GlobalAlloc + Sync + 'static>(
     name: &str,
     heap: fn() -> G,

@@ -3,13 +3,18 @@
 //! Goal: blocks that overlap, or get lost, because a call came in the middle of another one.
 //!
 //! Method: a hook of the upstream, safe code, puts values into the arena whenever that gets a chunk
-//! or gives one back; all values are looked at in the end.
+//! or gives one back; all values are looked at in the end. An arena that threads share, which has a
+//! lock, ends the program instead of waiting for itself.
 
 use std::cell::{Cell, OnceCell, RefCell};
+use std::sync::LazyLock;
 
 use allocator_api2::vec::Vec as ArenaVec;
-use allotrope_core::{BestFit, DefaultPolicy, Event, Events, Hook, Local, OsPages, Upstream};
-use allotrope_scope::Arena;
+use allotrope_conformance::child;
+use allotrope_core::{
+    BestFit, DefaultPolicy, Event, EventKind, Events, Hook, Local, Locked, OsPages, Upstream,
+};
+use allotrope_scope::{Arena, SharedArena};
 
 type Inner = Local<BestFit<OsPages, DefaultPolicy, CallsAbove>>;
 type Above = Arena<Upstream<&'static Inner>>;
@@ -75,4 +80,37 @@ fn values_put_while_the_arena_gets_a_chunk_have_places_of_their_own() {
         }
     });
     inner.check_invariants().unwrap();
+}
+
+type InnerOfMany = Locked<BestFit<OsPages, DefaultPolicy, CallsShared>>;
+type Shared = SharedArena<Upstream<&'static InnerOfMany>>;
+
+static INNER: LazyLock<InnerOfMany> =
+    LazyLock::new(|| Locked::new(BestFit::with_hook(OsPages::new(), CallsShared)));
+static SHARED: LazyLock<Shared> =
+    LazyLock::new(|| SharedArena::with_source(Upstream::new(&*INNER)));
+
+/// Asks the arena for memory whenever it gets a chunk: then its lock is taken.
+#[derive(Clone, Copy)]
+struct CallsShared;
+
+impl Hook for CallsShared {
+    type Record = Events;
+
+    fn on_event(&self, event: &Event) {
+        if event.kind == EventKind::Allocate {
+            let _ = SHARED.try_alloc([0_u8; 100_000]);
+        }
+    }
+}
+
+#[test]
+fn an_arena_of_threads_waited_for_itself_where_its_upstream_called_it() {
+    const NAME: &str = "an_arena_of_threads_waited_for_itself_where_its_upstream_called_it";
+    if child::role().is_some() {
+        SHARED.alloc(1);
+        return;
+    }
+    child::play(NAME, "call")
+        .must_have_aborted("an upstream called the allocator that it supplies");
 }

@@ -209,3 +209,22 @@ fn a_static_arena_serves_any_thread() {
     let text: &'static str = thread::spawn(|| &*ARENA.alloc_str("for ever")).join().unwrap();
     assert_eq!(text, "for ever");
 }
+
+/// A lane is told where its stock is whenever it may take a chunk: two arenas change places, and blocks
+/// that grow then take chunks from their own.
+#[test]
+fn arenas_that_change_places_take_chunks_from_their_own_source() {
+    let mut arenas = [SharedArena::new(), SharedArena::new()];
+    for arena in &arenas {
+        arena.alloc(1_u64);
+    }
+    arenas.swap(0, 1);
+    let [first, second] = &arenas;
+    let before = second.bytes_held();
+    let mut numbers = ArenaVec::new_in(first);
+    numbers.push(1_u64);
+    numbers.resize(1 << 20, 2_u64);
+    assert!(first.bytes_held() >= size_of_val(&numbers[..]));
+    assert_eq!(second.bytes_held(), before);
+    assert_eq!(numbers[1 << 19], 2);
+}

@@ -133,6 +133,11 @@ impl<const COUNT: usize, const WORDS: usize> Segments<COUNT, WORDS> {
     ///
     /// The caller owns these frames, by claims from here, and none of them afterwards: a frame that
     /// has an owner still would be another's, too, and its segment could go.
+    ///
+    /// ```compile_fail,E0133
+    /// let segments = allotrope_sync::Segments::<1, 1>::new();
+    /// segments.release(0, 0, 1); // which nobody has claimed
+    /// ```
     pub unsafe fn release(&self, segment: usize, frame: usize, count: usize) -> bool {
         self.give_back(segment, frame, count)
     }

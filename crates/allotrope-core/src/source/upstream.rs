@@ -26,8 +26,8 @@ use crate::{AllocError, Independent};
 ///
 /// An upstream must not allocate, directly or indirectly (by a hook of its own, for one), from the
 /// very allocator that it supplies. [`Local`](crate::Local), [`Locked`](crate::Locked) and
-/// [`ObjectPool`](crate::ObjectPool) abort the program where one does. Without the feature `std`, which
-/// tells threads apart, a lock waits for ever.
+/// [`ObjectPool`](crate::ObjectPool) abort the program where one does, and so does the `SharedArena` of
+/// allotrope-scope. Without the feature `std`, which tells threads apart, a lock waits for ever.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Upstream<A> {
     allocator: A,

@@ -86,8 +86,10 @@ use table::Table;
 ///
 /// There are as many thread slots as `allotrope_sync::slots` has. Threads beyond that, thread-local
 /// destructors that run after a thread has given its slot up, and all threads where there is no
-/// `std`, share the stock of chunks itself: a lock for each call. So does a source that allocates
-/// from the arena that it supplies, which would wait for ever.
+/// `std`, share the stock of chunks itself: a lock for each call.
+///
+/// A source that allocates from the arena that it supplies ends the program where that takes the lock.
+/// Without `std` it waits for ever.
 ///
 /// # Cost
 ///

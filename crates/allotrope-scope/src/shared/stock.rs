@@ -20,6 +20,7 @@ use core::ptr::NonNull;
 
 use allotrope_core::{AllocError, Contents, Region, Source, SpinLock};
 use allotrope_sync::facade::const_fn;
+use allotrope_sync::inside;
 use lock_api::Mutex;
 
 use super::lane::Lane;
@@ -51,9 +52,11 @@ impl<S: Source> Stock<S> {
         }
     }
 
-    /// Calls `work` with what is behind the lock; it must not come back here.
+    /// Calls `work` with what is behind the lock; it must not come back here. Where a foreign source
+    /// does, the program ends.
     pub(super) fn locked<R>(&self, work: impl FnOnce(&mut Shelves<S>) -> R) -> R {
-        work(&mut self.locked.lock())
+        let locked = || work(&mut self.locked.lock());
+        if S::MAY_REENTER { inside::once(self, locked) } else { locked() }
     }
 
     pub(super) fn get_mut(&mut self) -> &mut Shelves<S> {
