@@ -19,7 +19,7 @@ use core::alloc::Layout;
 use core::fmt;
 use core::ptr::NonNull;
 
-use allotrope_core::{AllocError, Independent, Source};
+use allotrope_core::{AllocError, Contents, Independent, Source};
 use allotrope_sync::facade::const_fn;
 
 use crate::default_source::DefaultSource;
@@ -220,7 +220,7 @@ impl<S: Source> SharedArena<S> {
         layout: Layout,
     ) -> Result<NonNull<[u8]>, AllocError> {
         // SAFETY: as the caller promises.
-        unsafe { Front(self).allocate_in(slot, layout) }
+        unsafe { Front(self).allocate_in(slot, Contents::Unknown, layout) }
     }
 }
 

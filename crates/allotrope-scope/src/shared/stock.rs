@@ -25,7 +25,7 @@ use lock_api::Mutex;
 use super::lane::Lane;
 use crate::frontier::STEP;
 use crate::growth;
-use crate::space::{Position, Space};
+use crate::space::{Cut, Position, Space};
 
 pub(crate) struct Stock<S: Source> {
     locked: Mutex<SpinLock, Shelves<S>>,
@@ -65,10 +65,11 @@ impl<S: Source> Stock<S> {
         self.locked(|shelves| {
             let mut size = wanted;
             loop {
-                match block_of(size).and_then(|layout| shelves.space.allocate(layout)) {
-                    Ok(block) => {
-                        let bytes = NonNull::slice_from_raw_parts(block.cast(), size);
-                        return Ok(Region::new(bytes, size, Contents::Unknown));
+                match block_of(size).and_then(|layout| shelves.space.cut(layout)) {
+                    Ok(Cut { start, dirty }) => {
+                        let bytes = NonNull::slice_from_raw_parts(start, size);
+                        let contents = if dirty == 0 { Contents::Zero } else { Contents::Unknown };
+                        return Ok(Region::new(bytes, size, contents));
                     }
                     Err(error) if size <= least => return Err(error),
                     Err(_) => size = (size / 2).max(least),
