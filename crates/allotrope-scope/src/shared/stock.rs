@@ -60,8 +60,38 @@ impl<S: Source> Stock<S> {
         self.locked.get_mut()
     }
 
-    /// Lends a region of `wanted` bytes, or fewer, but at least `least`.
+    /// Lends a region of `wanted` bytes, or fewer, but at least `least`; if there is none, in place of
+    /// what lanes hold free that nobody has.
     fn lend(&self, least: usize, wanted: usize) -> Result<Region, AllocError> {
+        self.lend_at_once(least, wanted).or_else(|error| {
+            if self.reclaim() { self.lend_at_once(least, least) } else { Err(error) }
+        })
+    }
+
+    /// Takes back the chunks of vacant lanes that are not in use. Says whether there were any.
+    #[cold]
+    fn reclaim(&self) -> bool {
+        let mut vacant = self.locked(|shelves| shelves.vacant.take());
+        let mut has_any = false;
+        while let Some(place) = vacant {
+            // SAFETY: lanes stay (invariant 3).
+            let lane = unsafe { place.as_ref() };
+            vacant = lane.next_vacant.take();
+            let release = |space: &Space<_>| {
+                has_any |= space.chunks.unused().next().is_some();
+                space.chunks.release_unused(0);
+            };
+            // SAFETY: the lane was vacant, and is out of the list, so that nobody else has it. It goes
+            // back there, and is not used any more.
+            unsafe {
+                lane.with_stock(self, release);
+                self.locked(|shelves| shelves.vacate(place));
+            }
+        }
+        has_any
+    }
+
+    fn lend_at_once(&self, least: usize, wanted: usize) -> Result<Region, AllocError> {
         self.locked(|shelves| {
             let mut size = wanted;
             loop {
