@@ -264,7 +264,8 @@ impl<S: Source> Arena<S> {
         self.chunks().map(|chunk| chunk.used()).sum()
     }
 
-    /// How many bytes are held from the source, bookkeeping included.
+    /// How many bytes are held from the source, bookkeeping included: all chunks, in use or free. It is
+    /// at least the memory that they take, for pages that nobody has written take none.
     pub fn bytes_held(&self) -> usize {
         self.space.chunks.held()
     }
@@ -281,9 +282,17 @@ impl<S: Source> Arena<S> {
         Some(self.space.chunks.limit()).filter(|limit| *limit < usize::MAX)
     }
 
-    /// Sets how many bytes may be held from the source at most; a request that would need more
-    /// fails. What is held already stays. A source that adds more to a chunk than was asked for, as a
-    /// large block grows in it, may pass the limit by that.
+    /// Sets how many bytes may be held from the source at most. It is compared with
+    /// [`bytes_held`](Self::bytes_held), and counts a request before the source is asked.
+    ///
+    /// A request that would need more first makes free chunks go: those of large blocks that
+    /// were freed, and those behind the frontier. It fails if that does not suffice, or if the source
+    /// has no more; nothing in use has changed then. What is held already stays. A large block that
+    /// grows in its chunk is charged what it grows by; one that must be copied, both places.
+    ///
+    /// Over pages, a limit allows the whole of the page that it ends in, so that one of 512 bytes serves
+    /// small values from one page. Another source may pass it where it adds more than was asked for to the
+    /// chunk of a large block that grows.
     pub fn set_allocation_limit(&self, limit: Option<usize>) {
         self.space.chunks.set_limit(limit.unwrap_or(usize::MAX));
     }

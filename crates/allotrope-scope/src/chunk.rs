@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! region │ Head │ blocks, from `start` up … │ room │ `end`
+//!                        `fresh` │ zeros           │
 //! ```
 //!
 //! # Invariants
@@ -11,13 +12,15 @@
 //! 2. `start` and `end` keep the invariants of [`frontier`](crate::frontier).
 //! 3. The region is exposed: who has no more than an address in it may derive a pointer from that.
 //! 4. Poison covers what no block covers, between `start` and `end`.
+//! 5. The bytes from `fresh` to `end` belong to no block and read as zero. Whoever lends bytes of a
+//!    chunk raises `fresh` behind them: the frontier, which tells nobody how far it goes, to the end.
 
 use core::cell::Cell;
 use core::ptr::NonNull;
 
 use allotrope_core::parts::exposed;
 use allotrope_core::poison::{poison, unpoison};
-use allotrope_core::{AllocError, Broken, Movement, Region, Source};
+use allotrope_core::{AllocError, Broken, Contents, Movement, Region, Source};
 
 use crate::frontier;
 
@@ -30,6 +33,8 @@ struct Head {
     end: NonNull<u8>,
     /// Where the frontier was when it left for another chunk; where the block is, if there is one.
     left: Cell<NonNull<u8>>,
+    /// The address from which on all bytes are zero: nobody but the source has written there.
+    fresh: Cell<usize>,
     /// Chunks of one block are numbered, in the order in which they were taken into use.
     number: Cell<u64>,
 }
@@ -66,10 +71,12 @@ pub(crate) fn reserve(
         && let Some((head, start, end)) = cut(&region)
     {
         poison(start, end.addr().get() - start.addr().get());
+        let fresh = if region.contents() == Contents::Zero { start } else { end };
         let (next, left, number) = (Cell::new(None), Cell::new(start), Cell::new(0));
+        let fresh = Cell::new(fresh.addr().get());
         // SAFETY: `cut` found room and alignment for a head, the region is committed, and nobody
         // else has it.
-        unsafe { head.write(Head { region, next, start, end, left, number }) };
+        unsafe { head.write(Head { region, next, start, end, left, fresh, number }) };
         return Ok(ChunkRef(head));
     }
     // SAFETY: lent just above, and not used.
@@ -125,10 +132,11 @@ pub(crate) unsafe fn grow(
     size: usize,
 ) -> Result<ChunkRef, ChunkRef> {
     // SAFETY: invariant 1; what is read is written again, here or where the chunk is then.
-    let Head { region, next, start, left, number, .. } = unsafe { chunk.0.read() };
-    let old = region.start().addr().get();
-    let [head, start, left] =
-        [chunk.0.cast(), start, left.get()].map(|place: NonNull<u8>| place.addr().get() - old);
+    let Head { region, next, start, end, left, fresh, number } = unsafe { chunk.0.read() };
+    let (old, old_size) = (region.start().addr().get(), region.size());
+    let [head, start, left, old_end] =
+        [chunk.0.cast(), start, left.get(), end].map(|place| place.addr().get() - old);
+    let fresh = fresh.get() - old;
     unpoison(region.start(), region.size());
     // SAFETY: the region is on loan, and its old place is not used after it has moved.
     let (region, has_grown) = match unsafe { source.grow_region(region, size, Movement::Allowed) } {
@@ -137,13 +145,21 @@ pub(crate) unsafe fn grow(
     };
     let usable = frontier::usable(region.start().addr().get(), region.size());
     let end = usable.map_or(start, |(_, end)| end);
+    let fresh = match region.contents() {
+        _ if !has_grown => fresh,
+        // Between the old end and the new bytes nobody has written.
+        Contents::Zero if fresh < old_end => fresh,
+        Contents::Zero => old_size.min(end),
+        Contents::Unknown => end,
+    };
     // SAFETY: these places lie as far from the region's start as they did, and the end, too, is in
     // the region.
     let [head, start, left, end] =
         [head, start, left, end].map(|offset| unsafe { region.start().add(offset) });
+    let fresh = Cell::new(region.start().addr().get() + fresh);
     let head = head.cast::<Head>();
     // SAFETY: where there was a head there is room for one; regions stay aligned (caller).
-    unsafe { head.write(Head { region, next, start, end, left: Cell::new(left), number }) };
+    unsafe { head.write(Head { region, next, start, end, left: Cell::new(left), fresh, number }) };
     if has_grown { Ok(ChunkRef(head)) } else { Err(ChunkRef(head)) }
 }
 
@@ -192,6 +208,14 @@ impl ChunkRef {
 
     pub(crate) fn set_left(self, left: NonNull<u8>) {
         self.head().left.set(left);
+    }
+
+    /// Notes that the bytes from `start` up to the address `end` are lent. Says how many of them
+    /// may not be zero; all behind those are.
+    pub(crate) fn lend(self, start: NonNull<u8>, end: usize) -> usize {
+        let (start, fresh) = (start.addr().get(), self.head().fresh.get());
+        self.head().fresh.set(fresh.max(end));
+        fresh.saturating_sub(start)
     }
 
     pub(crate) fn number(self) -> u64 {

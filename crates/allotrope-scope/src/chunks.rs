@@ -15,6 +15,8 @@
 //! 3. Numbers in `own` fall from its start to its end.
 //! 4. `held` is the size of all chunks.
 //! 5. Nothing is half done while the source is called: it may call back.
+//! 6. With what is `charged`, no more is held than the limit allows: what the source is asked for is
+//!    charged before, so that calls back leave it room. Whole pages may round it up.
 
 use core::cell::Cell;
 use core::iter;
@@ -27,6 +29,12 @@ use allotrope_core::{AllocError, Broken, Source};
 use crate::chunk::{self, ChunkRef};
 use crate::growth::{self, Growth};
 
+/// No page is smaller.
+const SMALLEST_PAGE: usize = 4 * 1024;
+
+/// No page is larger, save those that a system chooses by itself.
+const LARGEST_PAGE: usize = 64 * 1024;
+
 pub(crate) struct Chunks<S: Source> {
     source: Firm<S>,
     first: Cell<Option<ChunkRef>>,
@@ -34,6 +42,8 @@ pub(crate) struct Chunks<S: Source> {
     own: Cell<Option<ChunkRef>>,
     spare: Cell<Option<ChunkRef>>,
     held: Cell<usize>,
+    /// What the source is being asked for, and a chunk that it makes larger.
+    charged: Cell<usize>,
     limit: Cell<usize>,
     growth: Cell<Growth>,
     /// How many times a chunk was taken into use for one block.
@@ -51,6 +61,9 @@ pub(crate) enum Found {
 }
 
 impl<S: Source> Chunks<S> {
+    /// Whether regions are pages, and their sizes rounded up to such.
+    const LENDS_PAGES: bool = S::REGION_ALIGN >= SMALLEST_PAGE;
+
     /// The size in bytes of the first chunk.
     const FIRST: usize = if S::RESERVES_AHEAD { growth::FIRST_OF_PAGES } else { growth::FIRST };
 
@@ -62,6 +75,7 @@ impl<S: Source> Chunks<S> {
             own: Cell::new(None),
             spare: Cell::new(None),
             held: Cell::new(0),
+            charged: Cell::new(0),
             limit: Cell::new(usize::MAX),
             growth: Cell::new(Growth::from(Self::FIRST)),
             numbers: Cell::new(0),
@@ -83,6 +97,25 @@ impl<S: Source> Chunks<S> {
 
     pub(crate) fn set_limit(&self, limit: usize) {
         self.limit.set(limit);
+    }
+
+    /// How many bytes may be held: the limit, in whole pages where regions are such.
+    fn bound(&self) -> usize {
+        let unit = if Self::LENDS_PAGES { S::REGION_ALIGN } else { 1 };
+        self.limit.get().checked_next_multiple_of(unit).unwrap_or(usize::MAX)
+    }
+
+    /// How many bytes more may be held now.
+    fn allowed(&self) -> usize {
+        self.bound().saturating_sub(self.held.get()).saturating_sub(self.charged.get())
+    }
+
+    /// Whether the limit is kept, or passed by no more than rounds a region of `size` bytes up to whole
+    /// pages of this system.
+    fn is_limit_kept(&self, size: usize) -> bool {
+        let passed = self.held.get().saturating_sub(self.bound());
+        let page = (1 << size.trailing_zeros().min(LARGEST_PAGE.trailing_zeros())) - 1;
+        passed == 0 || (Self::LENDS_PAGES && passed <= page)
     }
 
     pub(crate) fn cap(&self) -> usize {
@@ -119,16 +152,47 @@ impl<S: Source> Chunks<S> {
     /// A chunk for a block that needs `need` bytes, for which the current one, with `room` bytes
     /// left, has no room.
     pub(crate) fn find(&self, need: usize, room: usize) -> Result<Found, AllocError> {
+        self.find_next(need, room).or_else(|_| self.find_in_want(need, room))
+    }
+
+    fn find_next(&self, need: usize, room: usize) -> Result<Found, AllocError> {
         let next = self.current.get().and_then(ChunkRef::next);
         let next_size = next.map_or(self.growth.get().next(), ChunkRef::size);
         let is_own = self.current.get().is_some() && growth::is_own(need, room, next_size);
-        let found = match next {
+        match next {
             _ if is_own => self.take_own(need, room).map(Found::Own),
-            Some(next) if need <= next.room() => return Ok(Found::Next(next)),
+            Some(next) if need <= next.room() => Ok(Found::Next(next)),
             Some(_) => self.take_own(need, room).map(Found::Own),
             None => self.add(need, room).map(Found::Next),
-        };
-        found.or_else(|error| self.skip_to(need).map(Found::Next).ok_or(error))
+        }
+    }
+
+    /// The same, where the source or the limit refuses more: a chunk that is not in use, though it
+    /// fits badly, or else a new one in place of all that are not.
+    #[cold]
+    fn find_in_want(&self, need: usize, room: usize) -> Result<Found, AllocError> {
+        // A later chunk of the chain, if the very next one has no room.
+        let behind = self.current.get().and_then(ChunkRef::next);
+        if let Some(chunk) = chain(behind).find(|chunk| need <= chunk.room()) {
+            return Ok(Found::Next(chunk));
+        }
+        if let Some(chunk) = chain(self.spare.get()).find(|chunk| need <= chunk.room()) {
+            unlink(&self.spare, chunk);
+            let next_size = self.growth.get().next();
+            if self.current.get().is_some() && growth::is_own(need, room, next_size) {
+                self.push_own(chunk);
+                return Ok(Found::Own(chunk));
+            }
+            self.count_move();
+            self.link(chunk);
+            return Ok(Found::Next(chunk));
+        }
+        let least = chunk::region_size(need)?;
+        if self.unused().next().is_none() || self.others_beside(least).is_none() {
+            return Err(AllocError);
+        }
+        self.release_unused(0);
+        self.find_next(need, room)
     }
 
     /// Makes `chunk` the current one; the frontier was at `cursor`.
@@ -175,6 +239,12 @@ impl<S: Source> Chunks<S> {
     fn add(&self, need: usize, room: usize) -> Result<ChunkRef, AllocError> {
         let chunk = self.reserve(need, self.growth.get().next(), room)?;
         self.growth.set(self.growth.get().after_chunk());
+        self.link(chunk);
+        Ok(chunk)
+    }
+
+    /// Puts a chunk of no list behind the current one.
+    fn link(&self, chunk: ChunkRef) {
         match self.current.get() {
             Some(current) => {
                 chunk.set_next(current.next());
@@ -185,7 +255,6 @@ impl<S: Source> Chunks<S> {
                 self.current.set(Some(chunk));
             }
         }
-        Ok(chunk)
     }
 
     /// A chunk for one block: one that was used for another, or a new one.
@@ -222,22 +291,22 @@ impl<S: Source> Chunks<S> {
     /// not fit now, and kept they might never be used again. `room` is what the current chunk still has.
     fn reserve(&self, need: usize, wanted: usize, room: usize) -> Result<ChunkRef, AllocError> {
         let least = chunk::region_size(need)?;
-        let unused: usize = self.unused().map(ChunkRef::size).sum();
-        let in_use = self.held.get() - unused;
+        let in_use = self.in_use();
         let wanted = wanted.min(in_use.max(Self::FIRST));
         let bound = (in_use.saturating_sub(room)).saturating_add(need).saturating_mul(2);
-        // The limit makes them go, too, but not where that would not help.
-        let others = self.limit.get().checked_sub(least).filter(|others| in_use <= *others);
-        let others = others.ok_or(AllocError)?;
-        self.release_unused(bound.saturating_sub(wanted.max(least)).min(others));
-        let allowed = self.limit.get().saturating_sub(self.held.get());
+        self.make_way(least)?;
+        self.release_unused(bound.saturating_sub(wanted.max(least)));
+        let allowed = self.allowed();
         if least > allowed {
             return Err(AllocError);
         }
         let wanted = wanted.min(allowed & !(S::REGION_ALIGN - 1)).max(least);
-        let chunk = chunk::reserve(&self.source, least, wanted)?;
+        self.charged.set(self.charged.get() + wanted);
+        let chunk = chunk::reserve(&self.source, least, wanted);
+        self.charged.set(self.charged.get() - wanted);
+        let chunk = chunk?;
         self.held.set(self.held.get() + chunk.size());
-        if need <= chunk.room() && self.held.get() <= self.limit.get() {
+        if need <= chunk.room() && self.is_limit_kept(chunk.size()) {
             return Ok(chunk);
         }
         // SAFETY: it is new, and in no list.
@@ -245,9 +314,30 @@ impl<S: Source> Chunks<S> {
         Err(AllocError)
     }
 
-    /// A later chunk of the chain that has room, if the very next one has not.
-    fn skip_to(&self, need: usize) -> Option<ChunkRef> {
-        chain(self.current.get()?.next()).find(|chunk| need <= chunk.room())
+    /// The size in bytes of the chunks that are in use.
+    fn in_use(&self) -> usize {
+        self.held.get() - self.unused().map(ChunkRef::size).sum::<usize>()
+    }
+
+    /// How many bytes may be held beside `bytes` more that keep the limit; `None` if more are in use.
+    fn others_beside(&self, bytes: usize) -> Option<usize> {
+        let others = self.bound().checked_sub(self.charged.get())?.checked_sub(bytes);
+        others.filter(|others| self.in_use() <= *others)
+    }
+
+    /// Releases chunks that are not in use until `bytes` more keep the limit; none where that would
+    /// not help.
+    fn make_way(&self, bytes: usize) -> Result<(), AllocError> {
+        if bytes > self.allowed() {
+            self.release_unused(self.others_beside(bytes).ok_or(AllocError)?);
+        }
+        Ok(())
+    }
+
+    /// The chunk of the block at `start`, if it has one of its own; looks at the newest.
+    fn own_chunk_of(&self, start: NonNull<u8>) -> Option<ChunkRef> {
+        const NEWEST: usize = 16;
+        chain(self.own.get()).take(NEWEST).find(|own| own.left() == start)
     }
 
     /// Takes the block at `start` out of use if it has a chunk of its own; looks at the newest.
@@ -256,8 +346,7 @@ impl<S: Source> Chunks<S> {
     ///
     /// Nobody uses a block at `start` any more.
     pub(crate) unsafe fn retire_block(&self, start: NonNull<u8>) -> bool {
-        const NEWEST: usize = 16;
-        let own = chain(self.own.get()).take(NEWEST).find(|own| own.left() == start);
+        let own = self.own_chunk_of(start);
         own.inspect(|own| {
             unlink(&self.own, *own);
             // SAFETY: its one block is done with (caller).
@@ -290,41 +379,53 @@ impl<S: Source> Chunks<S> {
         self.spare.set(Some(chunk));
     }
 
-    /// Makes the newest chunk of one block larger, if that block starts at `start`, so that it has
-    /// room for `extent` bytes.
+    /// Makes the chunk of the block at `start` larger, so that it has room for `extent` bytes; looks at
+    /// the newest that are for one block.
     ///
     /// # Safety
     ///
     /// Nobody uses the block's old place afterwards, if it has moved.
     pub(crate) unsafe fn grow_block(&self, start: NonNull<u8>, extent: usize) -> Option<ChunkRef> {
-        let chunk = self.own.get().filter(|chunk| chunk.left() == start)?;
+        let chunk = self.own_chunk_of(start)?;
         let padding = start.addr().get() - chunk.start().addr().get();
         let need = padding.checked_add(extent)?;
         if need <= chunk.room() {
             return Some(chunk);
         }
         let least = chunk::region_size(need).ok()?;
-        // Sources of pages round it up.
-        let added = least.checked_next_multiple_of(S::REGION_ALIGN)?.checked_sub(chunk.size())?;
-        if added > self.limit.get().saturating_sub(self.held.get()) {
-            return None;
-        }
-        self.own.set(chunk.next());
+        // Not twice: only what is new.
+        let added = least.saturating_sub(chunk.size());
+        self.make_way(added).ok()?;
+        unlink(&self.own, chunk);
+        let charged = chunk.size() + added;
         self.held.set(self.held.get() - chunk.size());
+        self.charged.set(self.charged.get() + charged);
         self.count_move();
         // SAFETY: the chunk is in no list, and its block moves with it (caller).
         let grown = unsafe { chunk::grow(&self.source, chunk, least) };
         let (Ok(chunk) | Err(chunk)) = grown;
+        self.charged.set(self.charged.get() - charged);
         self.held.set(self.held.get() + chunk.size());
-        let newest = self.own.get().map_or(0, ChunkRef::number);
-        if grown.is_err() && newest < chunk.number() {
-            // As it was: the block is no newer than before.
-            chunk.set_next(self.own.get());
-            self.own.set(Some(chunk));
-        } else {
-            self.push_own(chunk);
+        match grown {
+            Ok(chunk) => self.push_own(chunk),
+            Err(chunk) => self.put_back(chunk),
         }
         grown.ok()
+    }
+
+    /// Puts a chunk that has a number already among the own ones: its block is as new as it was.
+    fn put_back(&self, chunk: ChunkRef) {
+        let newer = chain(self.own.get()).take_while(|own| own.number() > chunk.number());
+        match newer.last() {
+            Some(newer) => {
+                chunk.set_next(newer.next());
+                newer.set_next(Some(chunk));
+            }
+            None => {
+                chunk.set_next(self.own.get());
+                self.own.set(Some(chunk));
+            }
+        }
     }
 
     /// Releases chunks that are not in use, until no more than `bytes` are held; the current one, too,
@@ -345,7 +446,8 @@ impl<S: Source> Chunks<S> {
         }
     }
 
-    fn release_unused(&self, bytes: usize) {
+    /// Releases chunks that are not in use, until no more than `bytes` are held.
+    pub(crate) fn release_unused(&self, bytes: usize) {
         while self.held.get() > bytes
             && let Some(chunk) = self.spare.get()
         {

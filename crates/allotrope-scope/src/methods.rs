@@ -242,15 +242,15 @@ macro_rules! block_methods {
             self.space().allocate(layout)
         }
 
-        /// Like [`allocate`](Self::allocate), and all bytes of the block are zero.
+        /// Like [`allocate`](Self::allocate), and all bytes of the block are zero. Those that the
+        /// source has just lent as zeros are not written, where a large block needs a new chunk.
         ///
         /// # Errors
         ///
         /// As for [`allocate`](Self::allocate).
         #[inline]
         pub fn allocate_zeroed(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
-            // SAFETY: the block is new.
-            self.allocate(layout).inspect(|block| unsafe { $crate::blocks::clear(*block, 0) })
+            self.space().allocate_zeroed(layout)
         }
 
         /// Frees a block: at once if it is the last one, or very large, else with its scope.
@@ -303,9 +303,7 @@ macro_rules! block_methods {
             new: Layout,
         ) -> Result<NonNull<[u8]>, AllocError> {
             // SAFETY: as the caller promises.
-            let grown = unsafe { self.grow(start, old, new) };
-            // SAFETY: the bytes beyond the old size are nobody's yet.
-            grown.inspect(|block| unsafe { $crate::blocks::clear(*block, old.size()) })
+            unsafe { self.space().grow_zeroed(start, old, new) }
         }
 
         /// Makes a block that `old` fits into one for `new`, which is no larger. It stays in its place,

@@ -20,7 +20,7 @@ use crate::space::Space;
 ///
 /// A block or place is as long as was asked for, aligned, and valid for reads and writes. It is
 /// nobody else's until it is freed, or all blocks of its time are. One that has grown or shrunk keeps
-/// its bytes, as many as both sizes have.
+/// its bytes, as many as both sizes have. What a method promises to be zero is.
 pub(crate) unsafe trait Places {
     /// A block for a value of type `T`, not initialized, if there is room at hand.
     fn place_here<T>(&self) -> Option<NonNull<T>>;
@@ -30,6 +30,9 @@ pub(crate) unsafe trait Places {
 
     /// A block for any layout, where there is none at hand.
     fn allocate_elsewhere(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError>;
+
+    /// A block for any layout, all bytes of which are zero.
+    fn allocate_zeroed(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError>;
 
     /// Frees a block, or leaves it to the end of its scope.
     ///
@@ -45,6 +48,18 @@ pub(crate) unsafe trait Places {
     ///
     /// As for [`deallocate`](Self::deallocate), unless it fails; `new` is no smaller than `old`.
     unsafe fn grow(
+        &self,
+        start: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<[u8]>, AllocError>;
+
+    /// Makes a block larger; all bytes beyond the old ones are zero.
+    ///
+    /// # Safety
+    ///
+    /// As for [`grow`](Self::grow).
+    unsafe fn grow_zeroed(
         &self,
         start: NonNull<u8>,
         old: Layout,
@@ -100,6 +115,11 @@ unsafe impl<S: Source> Places for Space<S> {
     }
 
     #[inline(always)]
+    fn allocate_zeroed(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
+        Space::allocate_zeroed(self, layout)
+    }
+
+    #[inline(always)]
     unsafe fn deallocate(&self, start: NonNull<u8>, layout: Layout) {
         // SAFETY: as the caller promises.
         unsafe { Space::deallocate(self, start, layout) };
@@ -114,6 +134,16 @@ unsafe impl<S: Source> Places for Space<S> {
     ) -> Result<NonNull<[u8]>, AllocError> {
         // SAFETY: as the caller promises.
         unsafe { Space::grow(self, start, old, new) }
+    }
+
+    unsafe fn grow_zeroed(
+        &self,
+        start: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<[u8]>, AllocError> {
+        // SAFETY: as the caller promises.
+        unsafe { Space::grow_zeroed(self, start, old, new) }
     }
 
     #[inline(always)]

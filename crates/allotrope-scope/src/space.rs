@@ -26,7 +26,7 @@ use allotrope_core::poison::unpoison;
 use allotrope_core::{AllocError, Broken, Source};
 use allotrope_sync::fatal::promised;
 
-use crate::blocks::{block, is_aligned};
+use crate::blocks::{block, clear, is_aligned};
 use crate::chunk::ChunkRef;
 use crate::chunks::{Chunks, Found, poison_between};
 use crate::drop_list::{self, Node, Owner};
@@ -54,6 +54,13 @@ pub(crate) struct Position {
 /// Where the frontier is without a chunk: at a multiple of [`STEP`], as everywhere. What types are
 /// aligned to would not do: a `u64` is to 4 on some targets.
 const NOWHERE: NonNull<u8> = NonNull::without_provenance(NonZero::new(STEP).unwrap());
+
+/// A block that was just cut from a chunk.
+pub(crate) struct Cut {
+    pub(crate) start: NonNull<u8>,
+    /// How many bytes from its start may not be zero; all behind those are.
+    pub(crate) dirty: usize,
+}
 
 impl Position {
     /// Before everything.
@@ -119,6 +126,24 @@ impl<S: Source> Space<S> {
         }
     }
 
+    /// A block for any layout, all bytes of which are zero.
+    #[inline(always)]
+    pub(crate) fn allocate_zeroed(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
+        let cut = self.cut(layout)?;
+        // SAFETY: the block is new, and at least so many bytes long.
+        unsafe { clear(NonNull::slice_from_raw_parts(cut.start, cut.dirty), 0) };
+        Ok(block(cut.start, layout))
+    }
+
+    /// A block for any layout, and what of it is zero.
+    #[inline(always)]
+    pub(crate) fn cut(&self, layout: Layout) -> Result<Cut, AllocError> {
+        match self.allocate_here(layout) {
+            Some(start) => Ok(Cut { start, dirty: layout.size() }),
+            None => self.cut_elsewhere(layout),
+        }
+    }
+
     #[inline(always)]
     fn bounds(&self) -> (usize, usize) {
         (self.cursor.get().addr().get(), self.limit.get().addr().get())
@@ -144,6 +169,11 @@ impl<S: Source> Space<S> {
     #[cold]
     #[inline(never)]
     pub(crate) fn allocate_elsewhere(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
+        Ok(block(self.cut_elsewhere(layout)?.start, layout))
+    }
+
+    /// As [`allocate_elsewhere`](Self::allocate_elsewhere), and tells what of the block is zero.
+    fn cut_elsewhere(&self, layout: Layout) -> Result<Cut, AllocError> {
         let need = frontier::need(layout.size(), layout.align()).ok_or(AllocError)?;
         let (cursor, limit) = self.bounds();
         match self.chunks.find(need, limit - cursor)? {
@@ -157,7 +187,9 @@ impl<S: Source> Space<S> {
                     frontier::place(Self::IS_LOW, cursor, limit, layout.size(), layout.align());
                 // SAFETY: the place is between cursor and limit.
                 let start = place.map(|place| unsafe { self.take(place, layout.size()) });
-                Ok(block(start.ok_or(AllocError)?, layout))
+                let start = start.ok_or(AllocError)?;
+                let dirty = chunk.lend(start, limit).min(layout.size());
+                Ok(Cut { start, dirty })
             }
             Found::Own(chunk) => {
                 let cursor = chunk.start().addr().get();
@@ -169,7 +201,8 @@ impl<S: Source> Space<S> {
                 let start = start.ok_or(AllocError)?;
                 chunk.set_left(start);
                 unpoison(start, layout.size());
-                Ok(block(start, layout))
+                let dirty = chunk.lend(start, start.addr().get() + layout.size());
+                Ok(Cut { start, dirty: dirty.min(layout.size()) })
             }
         }
     }
@@ -306,26 +339,72 @@ impl<S: Source> Space<S> {
         new: Layout,
         place: &mut MaybeUninit<NonNull<u8>>,
     ) -> bool {
+        // SAFETY: as the caller promises.
+        let grown = unsafe { self.regrow(start, old_size, new) };
+        grown.inspect(|cut| _ = place.write(cut.start)).is_ok()
+    }
+
+    /// As [`grow_elsewhere`](Self::grow_elsewhere), and tells what of the block is zero behind what it
+    /// has kept.
+    ///
+    /// # Safety
+    ///
+    /// As for [`grow`](Self::grow).
+    unsafe fn regrow(
+        &self,
+        start: NonNull<u8>,
+        old_size: usize,
+        new: Layout,
+    ) -> Result<Cut, AllocError> {
         if old_size >= LEAST_SOUGHT && new.align().max(STEP) <= S::REGION_ALIGN {
             let larger = Some(extent(new.size())).filter(|_| is_aligned(start, new));
             // SAFETY: the block's old place is not used any more (caller).
             let grown = larger.and_then(|larger| unsafe { self.chunks.grow_block(start, larger) });
             if let Some(chunk) = grown {
-                poison_between(chunk.left(), chunk.end());
-                unpoison(chunk.left(), new.size());
-                place.write(chunk.left());
-                return true;
+                let start = chunk.left();
+                poison_between(start, chunk.end());
+                unpoison(start, new.size());
+                let dirty = chunk.lend(start, start.addr().get() + new.size());
+                return Ok(Cut { start, dirty: dirty.min(new.size()) });
             }
         }
-        let Ok(block) = self.allocate(new) else { return false };
-        let block = place.write(block.cast());
+        let cut = self.cut(new)?;
         // SAFETY: both blocks are at least as long as the old one, and do not overlap; the old one is
         // done with (caller).
         unsafe {
-            block.copy_from_nonoverlapping(start, old_size);
+            cut.start.copy_from_nonoverlapping(start, old_size);
             self.free(start, old_size);
         }
-        true
+        Ok(cut)
+    }
+
+    /// Makes a block larger; all bytes beyond the old ones are zero.
+    ///
+    /// # Safety
+    ///
+    /// As for [`grow`](Self::grow).
+    pub(crate) unsafe fn grow_zeroed(
+        &self,
+        start: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<[u8]>, AllocError> {
+        let (cursor, limit) = self.bounds();
+        let at = start.addr().get();
+        let is_last = extent(at + old.size()) == cursor && is_aligned(start, new);
+        let (start, dirty) =
+            if is_last && frontier::place(Self::IS_LOW, at, limit, new.size(), 1).is_some() {
+                // SAFETY: as the caller promises. It grows in its place, where anything may be.
+                (unsafe { self.grow(start, old, new) }?.cast(), new.size())
+            } else {
+                // SAFETY: as the caller promises.
+                let cut = unsafe { self.regrow(start, old.size(), new) }?;
+                (cut.start, cut.dirty)
+            };
+        let dirty = NonNull::slice_from_raw_parts(start, dirty.max(old.size()));
+        // SAFETY: the block is as long, and nobody has the bytes behind the old ones yet.
+        unsafe { clear(dirty, old.size()) };
+        Ok(block(start, new))
     }
 
     /// Makes a block smaller.

@@ -238,7 +238,7 @@ fn what_an_arena_keeps_is_dropped_once_when_blocks_take_its_memory() {
 #[test]
 fn an_arena_without_room_is_as_it_was() {
     let mut arena = Arena::new();
-    arena.set_allocation_limit(Some(100));
+    arena.set_allocation_limit(Some(0));
     assert_eq!(ambient::try_scope_in(&mut arena, || 1), Err(AllocError));
     arena.set_allocation_limit(None);
     assert_eq!(ambient::try_scope_in(&mut arena, || 1), Ok(1));

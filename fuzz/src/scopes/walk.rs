@@ -35,20 +35,21 @@ impl<'s> Walk<'s> {
         Self { steps, shadow, ended: Vec::new(), is_reset: false, is_traced }
     }
 
-    /// Makes all steps, and drops the arena. `is_exact` says whether its source lends as much as it is asked
-    /// for and no more.
+    /// Makes all steps, and drops the arena. Its source lends what it is asked for in whole `unit`s, if it
+    /// is known to lend no more.
     ///
     /// # Errors
     ///
     /// What an arena should not have done.
-    pub fn run<S: Source>(mut self, mut arena: Arena<S>, is_exact: bool) -> Checked {
+    pub fn run<S: Source>(mut self, mut arena: Arena<S>, unit: Option<usize>) -> Checked {
         while let Some(step) = self.next() {
             let held = arena.bytes_held();
             self.on_arena(&mut arena, step)?;
             self.shadow.check()?;
             check_account(&arena)?;
-            let limit = arena.allocation_limit().unwrap_or(usize::MAX).max(held);
-            if is_exact && arena.bytes_held() > limit {
+            let bound = |limit: usize| limit.checked_next_multiple_of(unit?);
+            let limit = arena.allocation_limit().and_then(bound).unwrap_or(usize::MAX).max(held);
+            if arena.bytes_held() > limit {
                 return Err(format!("{} bytes are held of {limit}", arena.bytes_held()));
             }
         }

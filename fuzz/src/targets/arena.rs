@@ -61,12 +61,15 @@ impl Setting {
     fn make(self, steps: &[Step], is_traced: bool) -> Verdict {
         let upstream = TestUpstream::alone(self.conditions);
         match self.place {
-            Place::Buffer(room) => self.walk(room.buffer(&upstream), true, steps, is_traced)?,
+            Place::Buffer(room) => self.walk(room.buffer(&upstream), Some(1), steps, is_traced)?,
             Place::Upstream => {
-                let is_exact = self.conditions.excess == 0;
-                self.walk(Upstream::new(upstream.clone()), is_exact, steps, is_traced)?;
+                let unit = (self.conditions.excess == 0).then_some(1);
+                self.walk(Upstream::new(upstream.clone()), unit, steps, is_traced)?;
             }
-            Place::Pages => self.walk(OsPages::new(), true, steps, is_traced)?,
+            Place::Pages => {
+                let unit = OsPages::page_size().max(OsPages::REGION_ALIGN);
+                self.walk(OsPages::new(), Some(unit), steps, is_traced)?;
+            }
         }
         upstream.check()?;
         match upstream.bytes_lent() {
@@ -78,7 +81,7 @@ impl Setting {
     fn walk<S: Source>(
         self,
         source: S,
-        is_exact: bool,
+        unit: Option<usize>,
         steps: &[Step],
         is_traced: bool,
     ) -> Verdict {
@@ -86,6 +89,6 @@ impl Setting {
             0 => Ok(Arena::with_source(source)),
             bytes => Arena::try_with_capacity_in(bytes, source),
         };
-        arena.map_or(Ok(()), |arena| Walk::new(steps, is_traced).run(arena, is_exact))
+        arena.map_or(Ok(()), |arena| Walk::new(steps, is_traced).run(arena, unit))
     }
 }

@@ -21,10 +21,10 @@ use core::marker::PhantomData;
 use core::ptr::NonNull;
 
 use allotrope_core::parts::ours;
-use allotrope_core::{AllocError, Independent};
+use allotrope_core::{AllocError, Contents, Independent};
 
 use super::state::{self, Block, State};
-use crate::blocks::{block, clear};
+use crate::blocks::block;
 use crate::frontier::STEP;
 
 /// The current thread's innermost [scope](super::scope), as an allocator: of no size, so that a
@@ -93,16 +93,24 @@ unsafe fn before(start: NonNull<u8>, bytes: usize) -> NonNull<u8> {
     unsafe { ours(start).sub(bytes) }
 }
 
-/// A block in the scope of `owner`.
+/// A block in the scope of `owner`, which reads as `contents` says.
 ///
 /// # Safety
 ///
 /// The scope is open.
 #[inline(always)]
-unsafe fn allocate_from(owner: Owner, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
+unsafe fn allocate_from(
+    owner: Owner,
+    contents: Contents,
+    layout: Layout,
+) -> Result<NonNull<[u8]>, AllocError> {
     // SAFETY: the scope is open (caller), so that its state is there.
     let arena = unsafe { &owner.as_ref().arena };
-    let start = arena.allocate(whole(layout)?)?.cast::<u8>();
+    let whole = whole(layout)?;
+    let start = match contents {
+        Contents::Unknown => arena.allocate(whole)?.cast::<u8>(),
+        Contents::Zero => arena.allocate_zeroed(whole)?.cast::<u8>(),
+    };
     // SAFETY: the prefix is within the new block, which is aligned as that is long.
     let start = unsafe {
         let start = start.add(prefix(layout.align()));
@@ -134,12 +142,21 @@ impl Here {
     /// [`AllocError`] outside of a scope, or if the operating system has no more memory.
     #[inline]
     pub fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
+        self.allocate_reading_as(Contents::Unknown, layout)
+    }
+
+    #[inline(always)]
+    fn allocate_reading_as(
+        &self,
+        contents: Contents,
+        layout: Layout,
+    ) -> Result<NonNull<[u8]>, AllocError> {
         if layout.size() == 0 {
             return Ok(block(layout.dangling_ptr(), layout));
         }
         let newest = state::current().ok_or(AllocError)?;
         // SAFETY: states in the chain are of open scopes.
-        unsafe { allocate_from(newest, layout) }
+        unsafe { allocate_from(newest, contents, layout) }
     }
 
     /// Like [`allocate`](Self::allocate), and all bytes of the block are zero.
@@ -149,8 +166,7 @@ impl Here {
     /// As for [`allocate`](Self::allocate).
     #[inline]
     pub fn allocate_zeroed(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
-        // SAFETY: the block is new.
-        self.allocate(layout).inspect(|block| unsafe { clear(*block, 0) })
+        self.allocate_reading_as(Contents::Zero, layout)
     }
 
     /// Frees a block: for use again if it is the last one of its scope, and with its scope's memory if it is
@@ -196,20 +212,40 @@ impl Here {
         old: Layout,
         new: Layout,
     ) -> Result<NonNull<[u8]>, AllocError> {
+        // SAFETY: as the caller promises.
+        unsafe { self.grow_reading_as(Contents::Unknown, start, old, new) }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`grow`](Self::grow).
+    #[inline(always)]
+    unsafe fn grow_reading_as(
+        &self,
+        contents: Contents,
+        start: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<[u8]>, AllocError> {
         if old.size() == 0 {
-            return self.allocate(new);
+            return self.allocate_reading_as(contents, new);
         }
         // SAFETY: the block is in use (caller), and so its state is there.
         let state = unsafe { owner_of(start).as_ref() };
         let prefix = prefix(old.align());
         if !state.is_open.get() || prefix != self::prefix(new.align()) {
             // SAFETY: as the caller promises.
-            return unsafe { self.relocate(start, old, new) };
+            return unsafe { self.relocate(contents, start, old, new) };
         }
         let (old, larger) = (whole(old)?, whole(new)?);
+        let space = state.arena.space();
         // SAFETY: the block is the arena's, with its prefix, which is copied with it.
         unsafe {
-            let grown = state.arena.space().grow(before(start, prefix), old, larger)?;
+            let start = before(start, prefix);
+            let grown = match contents {
+                Contents::Unknown => space.grow(start, old, larger)?,
+                Contents::Zero => space.grow_zeroed(start, old, larger)?,
+            };
             Ok(block(grown.cast::<u8>().add(prefix), new))
         }
     }
@@ -231,9 +267,7 @@ impl Here {
         new: Layout,
     ) -> Result<NonNull<[u8]>, AllocError> {
         // SAFETY: as the caller promises.
-        let grown = unsafe { self.grow(start, old, new) };
-        // SAFETY: the bytes beyond the old size are nobody's yet.
-        grown.inspect(|block| unsafe { clear(*block, old.size()) })
+        unsafe { self.grow_reading_as(Contents::Zero, start, old, new) }
     }
 
     /// Makes a block that `old` fits into one for `new`, which is no larger. Unless the alignment
@@ -256,7 +290,7 @@ impl Here {
         let prefix = prefix(new.align());
         if new.size() == 0 || prefix > self::prefix(old.align()) {
             // SAFETY: as the caller promises.
-            return unsafe { self.relocate(start, old, new) };
+            return unsafe { self.relocate(Contents::Unknown, start, old, new) };
         }
         // SAFETY: the block is in use (caller), and so its state is there.
         let state = unsafe { owner_of(start).as_ref() };
@@ -270,7 +304,8 @@ impl Here {
         Ok(block(start, new))
     }
 
-    /// Moves a block: within its scope if that is open, else to the innermost.
+    /// Moves a block: within its scope if that is open, else to the innermost. What is behind it
+    /// there reads as `contents` says.
     ///
     /// # Safety
     ///
@@ -278,6 +313,7 @@ impl Here {
     #[cold]
     unsafe fn relocate(
         &self,
+        contents: Contents,
         start: NonNull<u8>,
         old: Layout,
         new: Layout,
@@ -290,8 +326,8 @@ impl Here {
         let own = (old.size() > 0).then(|| unsafe { owner_of(start) }).filter(open);
         let moved = match own {
             // SAFETY: the scope is open.
-            Some(owner) if new.size() > 0 => unsafe { allocate_from(owner, new)? },
-            _ => self.allocate(new)?,
+            Some(owner) if new.size() > 0 => unsafe { allocate_from(owner, contents, new)? },
+            _ => self.allocate_reading_as(contents, new)?,
         };
         let size = old.size().min(new.size());
         // SAFETY: both blocks are that long, and the new one is no part of the old one, which is done

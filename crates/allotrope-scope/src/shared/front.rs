@@ -6,12 +6,12 @@
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use allotrope_core::{AllocError, Source};
+use allotrope_core::{AllocError, Contents, Source};
 use allotrope_sync::slots::{self, Slot};
 
 use super::SharedArena;
 use super::lane::Lane;
-use crate::blocks::{block, empty_block, is_aligned};
+use crate::blocks::{block, clear, empty_block, is_aligned};
 use crate::places::Places;
 use crate::space::Space;
 
@@ -35,7 +35,7 @@ impl<S: Source> Front<'_, S> {
         unsafe { self.0.table.get(slot).map(|lane| lane.as_ref()) }
     }
 
-    /// As for a thread with this slot.
+    /// A block that reads as `contents` says, as for a thread with this slot.
     ///
     /// # Safety
     ///
@@ -43,10 +43,12 @@ impl<S: Source> Front<'_, S> {
     pub(super) unsafe fn allocate_in(
         &self,
         slot: usize,
+        contents: Contents,
         layout: Layout,
     ) -> Result<NonNull<[u8]>, AllocError> {
         if slot >= slots::CAPACITY {
-            return self.0.stock.locked(|shelves| shelves.space.allocate(layout));
+            let stock = &self.0.stock;
+            return stock.locked(|shelves| allocate_reading_as(&shelves.space, contents, layout));
         }
         // SAFETY: as the caller promises.
         let lane = match unsafe { self.lane_of(slot) } {
@@ -55,7 +57,28 @@ impl<S: Source> Front<'_, S> {
             None => unsafe { self.add_lane(slot) }?,
         };
         // SAFETY: as above; the stock is borrowed.
-        unsafe { lane.with_stock(&self.0.stock, |space| space.allocate(layout)) }
+        unsafe {
+            lane.with_stock(&self.0.stock, |space| allocate_reading_as(space, contents, layout))
+        }
+    }
+
+    /// A block that reads as `contents` says, where the thread has no room at hand.
+    #[cold]
+    #[inline(never)]
+    fn allocate_reading_as(
+        &self,
+        contents: Contents,
+        layout: Layout,
+    ) -> Result<NonNull<[u8]>, AllocError> {
+        if layout.size() == 0 {
+            return Ok(empty_block(layout.align()));
+        }
+        let slot = match slots::current() {
+            Slot::Owned(slot) => slot,
+            Slot::Orphan => slots::CAPACITY,
+        };
+        // SAFETY: the slot is the thread's, for this call.
+        unsafe { self.allocate_in(slot, contents, layout) }
     }
 
     /// Gives a slot that has none a lane.
@@ -92,7 +115,7 @@ impl<S: Source> Front<'_, S> {
         }
     }
 
-    /// Moves a block to a new place.
+    /// Moves a block to a new place, where what is behind it reads as `contents` says.
     ///
     /// # Safety
     ///
@@ -103,12 +126,25 @@ impl<S: Source> Front<'_, S> {
         start: NonNull<u8>,
         old: Layout,
         new: Layout,
+        contents: Contents,
     ) -> Result<NonNull<[u8]>, AllocError> {
-        let block = self.allocate(new)?;
+        let block = self.allocate_reading_as(contents, new)?;
         let size = old.size().min(new.size());
         // SAFETY: both blocks are that long, and do not overlap; the old one is done with (caller).
         unsafe { block.cast::<u8>().copy_from_nonoverlapping(start, size) };
         Ok(block)
+    }
+}
+
+/// A block of `space` that reads as `contents` says.
+fn allocate_reading_as<S: Source>(
+    space: &Space<S>,
+    contents: Contents,
+    layout: Layout,
+) -> Result<NonNull<[u8]>, AllocError> {
+    match contents {
+        Contents::Zero => space.allocate_zeroed(layout),
+        Contents::Unknown => space.allocate(layout),
     }
 }
 
@@ -126,18 +162,20 @@ unsafe impl<S: Source> Places for Front<'_, S> {
         unsafe { self.here()?.with(|space| space.allocate_here(layout)) }
     }
 
-    #[cold]
-    #[inline(never)]
+    #[inline(always)]
     fn allocate_elsewhere(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
-        if layout.size() == 0 {
-            return Ok(empty_block(layout.align()));
-        }
-        let slot = match slots::current() {
-            Slot::Owned(slot) => slot,
-            Slot::Orphan => slots::CAPACITY,
+        self.allocate_reading_as(Contents::Unknown, layout)
+    }
+
+    #[inline]
+    fn allocate_zeroed(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
+        let Some(start) = self.allocate_here(layout) else {
+            return self.allocate_reading_as(Contents::Zero, layout);
         };
-        // SAFETY: the slot is the thread's, for this call.
-        unsafe { self.allocate_in(slot, layout) }
+        let block = block(start, layout);
+        // SAFETY: the block is new.
+        unsafe { clear(block, 0) };
+        Ok(block)
     }
 
     #[inline(always)]
@@ -170,7 +208,28 @@ unsafe impl<S: Source> Places for Front<'_, S> {
             None => self.without_lane(|space| unsafe { space.grow(start, old, new) }),
         };
         // SAFETY: as the caller promises.
-        grown.unwrap_or_else(|| unsafe { self.relocate(start, old, new) })
+        grown.unwrap_or_else(|| unsafe { self.relocate(start, old, new, Contents::Unknown) })
+    }
+
+    #[inline(never)]
+    unsafe fn grow_zeroed(
+        &self,
+        start: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<[u8]>, AllocError> {
+        let grown = match self.here() {
+            Some(lane) => {
+                // SAFETY: as for `deallocate`.
+                let work = |space: &Space<_>| unsafe { space.grow_zeroed(start, old, new) };
+                // SAFETY: the lane is the thread's, for this call; the stock is borrowed.
+                Some(unsafe { lane.with_stock(&self.0.stock, work) })
+            }
+            // SAFETY: as for `deallocate`.
+            None => self.without_lane(|space| unsafe { space.grow_zeroed(start, old, new) }),
+        };
+        // SAFETY: as the caller promises.
+        grown.unwrap_or_else(|| unsafe { self.relocate(start, old, new, Contents::Zero) })
     }
 
     #[inline(always)]
@@ -195,7 +254,7 @@ unsafe impl<S: Source> Places for Front<'_, S> {
             // A block of another thread's, or one of a size of 0.
             None if is_aligned(start, new) => Ok(block(start, new)),
             // SAFETY: as the caller promises.
-            None => unsafe { self.relocate(start, old, new) },
+            None => unsafe { self.relocate(start, old, new, Contents::Unknown) },
         }
     }
 }

@@ -124,6 +124,11 @@ unsafe impl<S: Source> Places for Held<'_, S> {
     }
 
     #[inline(always)]
+    fn allocate_zeroed(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
+        self.with(|space| space.allocate_zeroed(layout))
+    }
+
+    #[inline(always)]
     unsafe fn deallocate(&self, start: NonNull<u8>, layout: Layout) {
         // SAFETY: as the caller promises; see `Stock::lend` for blocks of other lanes.
         self.with(|space| unsafe { space.deallocate(start, layout) });
@@ -138,6 +143,16 @@ unsafe impl<S: Source> Places for Held<'_, S> {
     ) -> Result<NonNull<[u8]>, AllocError> {
         // SAFETY: as above.
         self.with(|space| unsafe { space.grow(start, old, new) })
+    }
+
+    unsafe fn grow_zeroed(
+        &self,
+        start: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<[u8]>, AllocError> {
+        // SAFETY: as above.
+        self.with(|space| unsafe { space.grow_zeroed(start, old, new) })
     }
 
     #[inline(always)]

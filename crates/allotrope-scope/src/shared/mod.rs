@@ -19,7 +19,7 @@ use core::alloc::Layout;
 use core::fmt;
 use core::ptr::NonNull;
 
-use allotrope_core::{AllocError, Independent, Source};
+use allotrope_core::{AllocError, Contents, Independent, Source};
 use allotrope_sync::facade::const_fn;
 
 use crate::default_source::DefaultSource;
@@ -168,7 +168,7 @@ impl<S: Source> SharedArena<S> {
     }
 
     /// How many bytes the blocks of all threads take, with what lies unused between and behind them
-    /// in chunks that are full, and what threads without a slot have. Walks the chunks.
+    /// in chunks that are full; not what threads without a slot have. Walks the chunks.
     pub fn bytes_used(&mut self) -> usize {
         let shelves = self.stock.get_mut();
         let mut used = 0;
@@ -179,7 +179,8 @@ impl<S: Source> SharedArena<S> {
         used
     }
 
-    /// How many bytes are held from the source, bookkeeping included.
+    /// How many bytes are held from the source for all threads, bookkeeping included: what is in use,
+    /// and what is free.
     pub fn bytes_held(&self) -> usize {
         self.stock.locked(|shelves| shelves.space.chunks.held())
     }
@@ -190,8 +191,11 @@ impl<S: Source> SharedArena<S> {
         Some(limit).filter(|limit| *limit < usize::MAX)
     }
 
-    /// Sets how many bytes all threads together may hold from the source at most; a request that
-    /// would need more fails. What is held already stays.
+    /// Sets how many bytes all threads together may hold from the source at most, as
+    /// [`Arena::set_allocation_limit`](crate::Arena::set_allocation_limit) does.
+    ///
+    /// A request that would need more makes free chunks go that the calling thread has, or nobody. Those
+    /// of other threads stay theirs until [`reset`](Self::reset).
     pub fn set_allocation_limit(&self, limit: Option<usize>) {
         self.stock.locked(|shelves| shelves.space.chunks.set_limit(limit.unwrap_or(usize::MAX)));
     }
@@ -222,7 +226,7 @@ impl<S: Source> SharedArena<S> {
         layout: Layout,
     ) -> Result<NonNull<[u8]>, AllocError> {
         // SAFETY: as the caller promises.
-        unsafe { Front(self).allocate_in(slot, layout) }
+        unsafe { Front(self).allocate_in(slot, Contents::Unknown, layout) }
     }
 }
 

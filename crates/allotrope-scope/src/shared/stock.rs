@@ -26,7 +26,7 @@ use lock_api::Mutex;
 use super::lane::Lane;
 use crate::frontier::STEP;
 use crate::growth;
-use crate::space::{Position, Space};
+use crate::space::{Cut, Position, Space};
 
 pub(crate) struct Stock<S: Source> {
     locked: Mutex<SpinLock, Shelves<S>>,
@@ -63,15 +63,46 @@ impl<S: Source> Stock<S> {
         self.locked.get_mut()
     }
 
-    /// Lends a region of `wanted` bytes, or fewer, but at least `least`.
+    /// Lends a region of `wanted` bytes, or fewer, but at least `least`; if there is none, in place of
+    /// what lanes hold free that nobody has.
     fn lend(&self, least: usize, wanted: usize) -> Result<Region, AllocError> {
+        self.lend_at_once(least, wanted).or_else(|error| {
+            if self.reclaim() { self.lend_at_once(least, least) } else { Err(error) }
+        })
+    }
+
+    /// Takes back the chunks of vacant lanes that are not in use. Says whether there were any.
+    #[cold]
+    fn reclaim(&self) -> bool {
+        let mut vacant = self.locked(|shelves| shelves.vacant.take());
+        let mut has_any = false;
+        while let Some(place) = vacant {
+            // SAFETY: lanes stay (invariant 3).
+            let lane = unsafe { place.as_ref() };
+            vacant = lane.next_vacant.take();
+            let release = |space: &Space<_>| {
+                has_any |= space.chunks.unused().next().is_some();
+                space.chunks.release_unused(0);
+            };
+            // SAFETY: the lane was vacant, and is out of the list, so that nobody else has it. It goes
+            // back there, and is not used any more.
+            unsafe {
+                lane.with_stock(self, release);
+                self.locked(|shelves| shelves.vacate(place));
+            }
+        }
+        has_any
+    }
+
+    fn lend_at_once(&self, least: usize, wanted: usize) -> Result<Region, AllocError> {
         self.locked(|shelves| {
             let mut size = wanted;
             loop {
-                match block_of(size).and_then(|layout| shelves.space.allocate(layout)) {
-                    Ok(block) => {
-                        let bytes = NonNull::slice_from_raw_parts(block.cast(), size);
-                        return Ok(Region::new(bytes, size, Contents::Unknown));
+                match block_of(size).and_then(|layout| shelves.space.cut(layout)) {
+                    Ok(Cut { start, dirty }) => {
+                        let bytes = NonNull::slice_from_raw_parts(start, size);
+                        let contents = if dirty == 0 { Contents::Zero } else { Contents::Unknown };
+                        return Ok(Region::new(bytes, size, contents));
                     }
                     Err(error) if size <= least => return Err(error),
                     Err(_) => size = (size / 2).max(least),
