@@ -22,14 +22,17 @@
 //!    method is called with. What lies below `granules` pages, of tables and pages, is committed.
 
 mod dirty;
+mod places;
 
 use core::ptr::NonNull;
 
-use allotrope_core::parts::{BlockSize, Edges, Run, Space, edges_size};
+use allotrope_core::parts::{BlockSize, Edges, Run, Space};
 use allotrope_core::{Contents, Region, Source, poison};
 use allotrope_sync::fatal::promised;
 
 use self::dirty::Dirty;
+use self::places::Places;
+pub(crate) use self::places::region_size;
 use crate::entries::{Entries, Kind};
 use crate::finder::SlabFinder;
 use crate::route::PAGE;
@@ -52,18 +55,6 @@ pub(crate) struct Pages {
     pub(crate) used: u32,
     /// Do pages read as zero that nobody used?
     is_zeroed: bool,
-}
-
-/// Where the parts of a region lie, in bytes from its start.
-#[derive(Clone, Copy, Debug)]
-struct Places {
-    head: usize,
-    dirty: usize,
-    edges: usize,
-    entries: usize,
-    slabs: usize,
-    pages: usize,
-    capacity: u32,
 }
 
 /// A run of pages that was just taken.
@@ -89,46 +80,6 @@ const HUGE_PAGES: u32 = 512;
 
 /// No slab has more than this part of a region, so that there is enough for many classes.
 const SHARERS: u32 = 32;
-
-impl Places {
-    /// The places for as many pages as a region of `size` bytes at address `start` has room for.
-    fn new(start: usize, size: usize) -> Option<Self> {
-        let mut capacity = (size / PAGE).min((u32::MAX / 2) as usize) as u32;
-        loop {
-            let places = Self::of(start, capacity)?;
-            let room = size.checked_sub(places.pages).map_or(0, |room| room / PAGE);
-            if capacity == 0 {
-                return None;
-            }
-            if room >= capacity as usize {
-                return Some(places);
-            }
-            // The tables of pages that there is no room for are shorter, too.
-            let over = capacity as usize - room;
-            capacity -= (over as u32).div_ceil(2).max(1);
-        }
-    }
-
-    fn of(start: usize, capacity: u32) -> Option<Self> {
-        let count = capacity as usize;
-        let head = start.wrapping_neg() % align_of::<Pages>();
-        let behind = head + size_of::<Pages>();
-        // It is addresses that are aligned: the region may start anywhere.
-        let dirty = behind + start.wrapping_add(behind).wrapping_neg() % 8;
-        let edges = dirty.checked_add(count.div_ceil(64) * 8)?;
-        let entries = edges.checked_add(edges_size(capacity))?;
-        let slabs = entries.checked_add(count.checked_mul(16)?)?;
-        let end = slabs.checked_add(count.checked_mul(size_of::<Slab>())?)?;
-        let gap = start.wrapping_add(end).wrapping_neg() % PAGE;
-        Some(Self { head, dirty, edges, entries, slabs, pages: end.checked_add(gap)?, capacity })
-    }
-}
-
-/// How many bytes a region needs to have room for so many pages wherever it starts.
-pub(crate) fn region_size(pages: usize) -> Option<usize> {
-    let places = Places::of(1, u32::try_from(pages).ok().filter(|&pages| pages < 1 << 31)?)?;
-    places.pages.checked_add(PAGE)?.checked_add(pages.checked_mul(PAGE)?)
-}
 
 impl Pages {
     /// Makes pages of a region, of which none are committed yet. Gives the region back if it cannot.
