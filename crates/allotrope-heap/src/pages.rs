@@ -142,16 +142,40 @@ impl Pages {
         self.places.capacity - self.space.granules()
     }
 
-    /// How many bytes of the source's memory are in tables and pages.
+    /// How many bytes of the source's memory are in tables and pages that may be dirty. Counts them.
     pub(crate) fn bytes_held(&self) -> usize {
-        let pages = self.space.granules() as usize;
+        let pages = self.space.granules();
         let held = if self.is_zeroed {
             // SAFETY: these are all pages in range.
-            unsafe { self.dirty.count(self.space.granules()) }
+            unsafe { self.dirty.count(pages) }
         } else {
-            pages
+            pages as usize
         };
-        size_of::<Self>() + pages * (PAGE_COST - PAGE) + held * PAGE
+        self.table_bytes(pages) + held * PAGE
+    }
+
+    /// How many bytes a region holds that is [opened](Self::open), without any pages.
+    pub(crate) fn least_held(region: &Region) -> usize {
+        let start = region.start().addr().get();
+        Places::new(start, region.size()).map_or(0, |places| places.table_bytes(start, 0))
+    }
+
+    /// How many bytes more are held once `by` pages are added; and once a run of `count` pages is
+    /// taken of those.
+    pub(crate) fn cost_of(&self, by: u32, count: u32) -> (usize, usize) {
+        let old = self.space.granules();
+        let tables = self.table_bytes(old.saturating_add(by)) - self.table_bytes(old);
+        if self.is_zeroed {
+            (tables, tables.saturating_add(count as usize * PAGE))
+        } else {
+            // Nobody knows what they read as: they count at once.
+            let all = tables.saturating_add(by as usize * PAGE);
+            (all, all)
+        }
+    }
+
+    fn table_bytes(&self, pages: u32) -> usize {
+        self.places.table_bytes(self.region.start().addr().get(), pages)
     }
 
     /// How many bytes are committed.
@@ -270,8 +294,15 @@ impl Pages {
     }
 
     /// Takes a run of `count` pages at a multiple of `align` bytes, and says whether it reads as zero.
+    /// Before clean pages are taken, `charge` is asked whether so many bytes more may be held.
     #[inline(always)]
-    pub(crate) fn take(&mut self, count: BlockSize, align: usize, kind: Kind) -> Option<TakenRun> {
+    pub(crate) fn take(
+        &mut self,
+        count: BlockSize,
+        align: usize,
+        kind: Kind,
+        charge: impl FnOnce(usize) -> bool,
+    ) -> Option<TakenRun> {
         let found = if align <= PAGE {
             self.space.allocate(count)?
         } else {
@@ -280,24 +311,67 @@ impl Pages {
             self.space.allocate_aligned(count, align, phase).found()?
         };
         // SAFETY: the space has just given the run out.
-        Some(unsafe { self.taken(found.start, count.get(), kind) })
+        unsafe { self.taken(found.start, count.get(), kind, charge) }
     }
 
-    /// Notes that a run was taken.
+    /// Notes that a run was taken; or gives it back, if what is clean of it may not be held.
     ///
     /// # Safety
     ///
     /// The space has just given it out.
     #[inline(always)]
-    unsafe fn taken(&mut self, first: u32, count: u32, kind: Kind) -> TakenRun {
+    unsafe fn taken(
+        &mut self,
+        first: u32,
+        count: u32,
+        kind: Kind,
+        charge: impl FnOnce(usize) -> bool,
+    ) -> Option<TakenRun> {
+        let mut is_zero = false;
+        // SAFETY: the pages are in range, and nobody else has the run (caller).
+        unsafe {
+            let clean = self.dirty.clean(first, count);
+            if clean > 0 {
+                is_zero = clean == count;
+                if !self.charge_run(Run { start: first, size: count }, clean, charge) {
+                    return None;
+                }
+            }
+        }
         self.used += count;
         // SAFETY: the pages are in range, and in use now (caller).
         unsafe {
             self.entries.note_used(first, count, kind);
             let start = self.address(first);
             poison::unpoison(start, count as usize * PAGE);
-            TakenRun { start, first, is_zero: self.dirty.mark(first, count) }
+            Some(TakenRun { start, first, is_zero })
         }
+    }
+
+    /// Makes the pages of a run dirty, `clean` of which are not; or gives the run back, if `charge`
+    /// says that as many bytes more may not be held.
+    ///
+    /// # Safety
+    ///
+    /// The pages are in range, no part of a free run, and nobody has them.
+    #[cold]
+    #[inline(never)]
+    unsafe fn charge_run(
+        &mut self,
+        run: Run,
+        clean: u32,
+        charge: impl FnOnce(usize) -> bool,
+    ) -> bool {
+        let may_hold = charge(clean as usize * PAGE);
+        // SAFETY: as the caller promises.
+        unsafe {
+            if may_hold {
+                self.dirty.mark(run.start, run.size);
+            } else {
+                self.space.free(run.start, run);
+            }
+        }
+        may_hold
     }
 
     /// [`take`](Self::take), however many free runs are looked at.
@@ -306,16 +380,17 @@ impl Pages {
         count: BlockSize,
         align: usize,
         kind: Kind,
+        mut charge: impl FnMut(usize) -> bool,
     ) -> Option<TakenRun> {
         self.space.settle();
-        if let Some(taken) = self.take(count, align, kind) {
+        if let Some(taken) = self.take(count, align, kind, &mut charge) {
             return Some(taken);
         }
         let align = u32::try_from(align.div_ceil(PAGE)).ok()?;
         let phase = (self.base.addr().get() / PAGE) as u32 & (align - 1);
         let found = self.space.allocate_anywhere(count, align, phase).found()?;
         // SAFETY: as in `take`.
-        Some(unsafe { self.taken(found.start, count.get(), kind) })
+        unsafe { self.taken(found.start, count.get(), kind, charge) }
     }
 
     /// How many pages the slab has that starts at this page.
@@ -351,23 +426,34 @@ impl Pages {
         }
     }
 
-    /// Makes a run of `old` pages one of `new`, in place, if it can.
+    /// Makes a run of `old` pages one of `new`, in place, if it can, and if `charge` says that the
+    /// clean pages that are added may be held.
     ///
     /// # Safety
     ///
     /// A block of `old` pages starts at this page, of which nobody needs more than `new`.
-    pub(crate) unsafe fn resize(&mut self, first: u32, old: u32, new: u32) -> bool {
+    pub(crate) unsafe fn resize(
+        &mut self,
+        first: u32,
+        old: u32,
+        new: u32,
+        charge: impl FnOnce(usize) -> bool,
+    ) -> bool {
         if new > old {
             // SAFETY: the block is in use (caller).
             if unsafe { self.space.grow(first, old, new) }.is_none() {
                 return false;
             }
-            self.used += new - old;
-            // SAFETY: the pages that were added are in use now.
+            let more = Run { start: first + old, size: new - old };
+            // SAFETY: the pages that were added are in range, and ours now.
             unsafe {
-                poison::unpoison(self.address(first + old), (new - old) as usize * PAGE);
-                self.dirty.mark(first + old, new - old);
+                let clean = self.dirty.clean(more.start, more.size);
+                if clean > 0 && !self.charge_run(more, clean, charge) {
+                    return false;
+                }
+                poison::unpoison(self.address(more.start), more.size as usize * PAGE);
             }
+            self.used += more.size;
         } else if new < old {
             let rest = Run { start: first + new, size: old - new };
             self.used -= rest.size;
@@ -390,10 +476,11 @@ impl Pages {
         size: usize,
         align: usize,
         class: u8,
+        charge: impl FnOnce(usize) -> bool,
     ) -> Option<(NonNull<Slab>, u32)> {
         let least = size.div_ceil(PAGE) as u32;
         let count = count.min(self.places.capacity / SHARERS).max(least);
-        let run = self.take(BlockSize::new(count as usize)?, align, Kind::Slab)?;
+        let run = self.take(BlockSize::new(count as usize)?, align, Kind::Slab, charge)?;
         let TakenRun { start, first, .. } = run;
         poison::poison(start, count as usize * PAGE);
         let blocks = (count as usize * PAGE / size) as u16;
@@ -434,30 +521,34 @@ impl Pages {
         unsafe { self.space.reset() };
     }
 
-    /// Gives back what is behind pages that nobody uses; they stay committed.
+    /// Gives back what is behind pages that nobody uses; they stay committed. Says how many bytes
+    /// are not held any more.
     ///
     /// # Safety
     ///
     /// The region is on loan from this source.
-    pub(crate) unsafe fn discard_free(&mut self, source: &impl Source) {
+    pub(crate) unsafe fn discard_free(&mut self, source: &impl Source) -> usize {
         self.space.settle();
         if !self.is_zeroed {
-            return;
+            return 0;
         }
-        let mut from = 0;
+        let (mut from, mut pages) = (0, 0);
         while let Some(run) = self.space.free_block_from(from) {
             from = run.end() + 1;
             // SAFETY: as the caller promises; nothing is parked any more, so the run is free.
-            unsafe { self.discard_run(source, run) };
+            pages += unsafe { self.discard_run(source, run) };
         }
+        pages as usize * PAGE
     }
 
+    /// Discards a free run, and says how many of its pages were dirty and are clean now.
+    ///
     /// # Safety
     ///
     /// The region is on loan from this source, and the run is free.
-    unsafe fn discard_run(&mut self, source: &impl Source, run: Run) {
+    unsafe fn discard_run(&mut self, source: &impl Source, run: Run) -> u32 {
         // SAFETY: the run is one of pages in range (caller).
-        let Some(first) = (unsafe { self.dirty.first(run.start, run.end()) }) else { return };
+        let Some(first) = (unsafe { self.dirty.first(run.start, run.end()) }) else { return 0 };
         let start = self.places.pages + first as usize * PAGE;
         let end = self.places.pages + run.end() as usize * PAGE;
         // SAFETY: the pages are in range, so committed (invariant 4), and free (caller).
@@ -466,9 +557,13 @@ impl Pages {
             poison::unpoison(place, end - start);
             let contents = source.discard(&self.region, start..end);
             poison::poison(place, end - start);
-            if contents == Contents::Zero {
-                self.dirty.clear(first, run.end() - first);
+            if contents != Contents::Zero {
+                return 0;
             }
+            let count = run.end() - first;
+            let dirty = count - self.dirty.clean(first, count);
+            self.dirty.clear(first, count);
+            dirty
         }
     }
 

@@ -52,6 +52,29 @@ impl Places {
         let gap = start.wrapping_add(end).wrapping_neg() % PAGE;
         Some(Self { head, dirty, edges, entries, slabs, pages: end.checked_add(gap)?, capacity })
     }
+
+    /// The bytes of the pages that hold the head and what is known of the first `count` pages, in a
+    /// region at address `start`.
+    pub(super) fn table_bytes(&self, start: usize, count: u32) -> usize {
+        let count = count as usize;
+        let words = count.div_ceil(64) * 8;
+        // There is an edge behind the last page.
+        let edges = if count == 0 { 0 } else { (words + 8).min(self.entries - self.edges) };
+        let parts = [
+            (0, self.dirty + words),
+            (self.edges, edges),
+            (self.entries, count * 16),
+            (self.slabs, count * size_of::<Slab>()),
+        ];
+        let (mut bytes, mut end) = (0, start);
+        for (offset, size) in parts.into_iter().filter(|part| part.1 > 0) {
+            // Parts side by side may share a page.
+            let from = ((start + offset) & !(PAGE - 1)).max(end);
+            end = (start + offset + size).next_multiple_of(PAGE).max(end);
+            bytes += end - from;
+        }
+        bytes
+    }
 }
 
 /// How many bytes a region needs to have room for so many pages wherever it starts.
