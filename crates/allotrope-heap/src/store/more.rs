@@ -1,7 +1,7 @@
 //! More memory: what a heap asks its source for, and when.
 //!
 //! ```text
-//! first     the pocket, 64 KiB; or all of a buffer
+//! first     the pocket, 64 KiB, or as much as a lower limit allows; or all of a buffer
 //! then      the next pages of a region: what is needed, and by as much as is held already
 //! at last   a further region
 //! ```
