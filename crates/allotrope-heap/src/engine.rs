@@ -8,6 +8,7 @@
 //! It is a strategy, one algorithm over one state; [`LocalHeap`](crate::LocalHeap) makes an allocator
 //! of it.
 
+mod reclaim;
 mod resize;
 
 use core::alloc::Layout;
@@ -159,16 +160,6 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
         }
     }
 
-    /// Other classes may have what this one needs.
-    #[cold]
-    #[inline(never)]
-    fn refill_at_last(&mut self, class: SizeClass) -> Option<NonNull<u8>> {
-        self.flush_all();
-        let Self { classes, store, .. } = self;
-        // SAFETY: as in `refill`.
-        unsafe { classes[class.index()].refill(class, store) }.ok()
-    }
-
     /// Gives all blocks that wait in free lists back to their slabs.
     pub(crate) fn flush_all(&mut self) {
         for class in &mut self.classes {
@@ -215,25 +206,33 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
         }
     }
 
-    /// Blocks that wait in free lists may keep slabs from being empty.
-    #[cold]
-    #[inline(never)]
-    fn take_block_at_last(
-        &mut self,
-        extent: usize,
-        align: usize,
-    ) -> Result<(NonNull<u8>, bool), AllocError> {
-        self.flush_all();
-        self.store.take_block(extent, align)
-    }
-
-    /// A large block, its extent, and whether it is zero; if it `is_zeroed`, it is.
+    /// A large block, its extent, and whether it is zero.
     fn allocate_large(
         &mut self,
         extent: usize,
         layout: Layout,
         is_zeroed: bool,
     ) -> Result<(NonNull<u8>, usize, bool), AllocError> {
+        if let Ok(start) = self.allocate_extent(extent, layout, is_zeroed) {
+            return Ok((start, extent, true));
+        }
+        // Pages serve it where the source has one region, or no more.
+        self.give_back(Weight::Pages);
+        if self.store.has_room_for(extent)
+            && let Ok((start, is_zero)) = self.store.take_block(extent, layout.align())
+        {
+            return Ok((start, extent, is_zero));
+        }
+        self.allocate_large_at_last(extent, layout, is_zeroed)
+    }
+
+    /// An extent of its own; if it `is_zeroed`, it is.
+    fn allocate_extent(
+        &mut self,
+        extent: usize,
+        layout: Layout,
+        is_zeroed: bool,
+    ) -> Result<NonNull<u8>, AllocError> {
         if !self.store.has_room_for(extent) {
             return Err(AllocError);
         }
@@ -259,12 +258,9 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
             }
             Ok(block) => {
                 self.store.note(EventKind::Refill, block.cast(), extent);
-                Ok((block.cast(), extent, true))
+                Ok(block.cast())
             }
-            Err(AllocError) => {
-                let (start, is_zero) = self.take_block(extent, layout.align())?;
-                Ok((start, extent, is_zero))
-            }
+            Err(AllocError) => Err(AllocError),
         }
     }
 

@@ -11,6 +11,7 @@
 #![no_std]
 #![cfg_attr(feature = "nightly", feature(allocator_api))]
 
+mod account;
 mod blocks;
 mod class;
 mod default_source;

@@ -266,18 +266,35 @@ impl<S: Source, P: Policy, H: Hook> LocalHeap<S, P, H> {
         View::new(self, strategy)
     }
 
-    /// How many bytes the heap may hold, at most, in memory of its source; `None` if there is no
-    /// limit.
+    /// How many bytes the heap may hold, at most, in memory of its source, in whole pages as it is
+    /// enforced; `None` if there is no limit.
     pub fn limit(&self) -> Option<usize> {
-        self.run(|engine| Some(engine.store.limit).filter(|&limit| limit != usize::MAX))
+        self.run(|engine| engine.store.account.limit())
     }
 
-    /// Limits how many bytes the heap may hold. What it holds already stays. A heap over pages of the
-    /// system holds 64 KiB with its first block, and grows by 1 MiB, or by less where the limit is
-    /// near. Pages that are free count until [`trim`](Self::trim). While a large block is copied to
-    /// another, both are held, which may pass the limit for that long.
+    /// Limits [`bytes_held`](Self::bytes_held), in whole pages of 4 KiB: other limits are rounded up.
+    /// What is held already stays.
+    ///
+    /// A request that would pass the limit, or that the source refuses, first gives back all that
+    /// is free, as [`trim`](Self::trim) does, and is then tried once more; so a refusal is O(free
+    /// blocks). A heap over pages of the system holds 64 KiB with its first block, or as much as
+    /// a lower limit allows. While a large block is copied to another, both are held, which may
+    /// pass the limit for that long.
+    ///
+    /// ```
+    /// use allotrope_core::OsPages;
+    /// use allotrope_heap::LocalHeap;
+    /// use allocator_api2::{boxed::Box, vec::Vec};
+    ///
+    /// let heap = LocalHeap::new(OsPages::new());
+    /// heap.set_limit(Some(512));
+    /// assert_eq!(heap.limit(), Some(4096));
+    /// let value = Box::new_in(7, &heap);
+    /// assert!(Vec::<u8, _>::new_in(&heap).try_reserve(5000).is_err());
+    /// assert!(heap.bytes_held() <= 4096);
+    /// ```
     pub fn set_limit(&self, limit: Option<usize>) {
-        self.run(|engine| engine.store.limit = limit.unwrap_or(usize::MAX));
+        self.run(|engine| engine.store.account.set_limit(limit));
     }
 
     /// Takes every block back at once; what is held of the source's memory is kept for reuse, save for
@@ -286,7 +303,9 @@ impl<S: Source, P: Policy, H: Hook> LocalHeap<S, P, H> {
         self.engine.reset();
     }
 
-    /// Gives memory that no block needs back to the source. O(free blocks).
+    /// Gives memory that no block needs back to the source: regions of which nothing is in use, and
+    /// what is behind free pages of the others, which [are held](Self::bytes_held) no more.
+    /// O(free blocks).
     pub fn trim(&self) {
         self.engine.trim();
     }
@@ -296,19 +315,22 @@ impl<S: Source, P: Policy, H: Hook> LocalHeap<S, P, H> {
         self.engine.bytes_used()
     }
 
-    /// How many bytes are free in what is held, committed or not.
+    /// How many bytes are in free blocks and free pages. Pages that are addresses only are among
+    /// them, so it may be more than is held and not used.
     pub fn bytes_free(&self) -> usize {
         self.engine.bytes_free()
     }
 
-    /// How many bytes are held of the source's memory: used, free, and bookkeeping. What is behind
-    /// pages that were given back does not count.
+    /// How many bytes are held of the source's memory: large blocks, the first region, tables, and all
+    /// pages that may be dirty. A page counts from before it is used for the first time until
+    /// the source has taken back what was behind it, and again when it is used again. O(1).
     pub fn bytes_held(&self) -> usize {
         self.engine.bytes_held()
     }
 
-    /// The size in bytes of the largest free block in what is held. Above `Policy::LARGEST_MEDIUM` a
-    /// request asks the source first all the same.
+    /// The size in bytes of the largest free block: of a class, or a run of pages, also of those that
+    /// are addresses only, which a limit may forbid to use. Above `Policy::LARGEST_MEDIUM` a request
+    /// asks the source first all the same.
     pub fn largest_free_block(&self) -> usize {
         self.engine.largest_free_block()
     }

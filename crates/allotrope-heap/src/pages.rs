@@ -22,14 +22,18 @@
 //!    method is called with. What lies below `granules` pages, of tables and pages, is committed.
 
 mod dirty;
+mod held;
+mod places;
 
 use core::ptr::NonNull;
 
-use allotrope_core::parts::{BlockSize, Edges, Run, Space, edges_size};
+use allotrope_core::parts::{BlockSize, Edges, Run, Space};
 use allotrope_core::{Contents, Region, Source, poison};
 use allotrope_sync::fatal::promised;
 
 use self::dirty::Dirty;
+use self::places::Places;
+pub(crate) use self::places::region_size;
 use crate::entries::{Entries, Kind};
 use crate::finder::SlabFinder;
 use crate::route::PAGE;
@@ -52,18 +56,6 @@ pub(crate) struct Pages {
     pub(crate) used: u32,
     /// Do pages read as zero that nobody used?
     is_zeroed: bool,
-}
-
-/// Where the parts of a region lie, in bytes from its start.
-#[derive(Clone, Copy, Debug)]
-struct Places {
-    head: usize,
-    dirty: usize,
-    edges: usize,
-    entries: usize,
-    slabs: usize,
-    pages: usize,
-    capacity: u32,
 }
 
 /// A run of pages that was just taken.
@@ -89,46 +81,6 @@ const HUGE_PAGES: u32 = 512;
 
 /// No slab has more than this part of a region, so that there is enough for many classes.
 const SHARERS: u32 = 32;
-
-impl Places {
-    /// The places for as many pages as a region of `size` bytes at address `start` has room for.
-    fn new(start: usize, size: usize) -> Option<Self> {
-        let mut capacity = (size / PAGE).min((u32::MAX / 2) as usize) as u32;
-        loop {
-            let places = Self::of(start, capacity)?;
-            let room = size.checked_sub(places.pages).map_or(0, |room| room / PAGE);
-            if capacity == 0 {
-                return None;
-            }
-            if room >= capacity as usize {
-                return Some(places);
-            }
-            // The tables of pages that there is no room for are shorter, too.
-            let over = capacity as usize - room;
-            capacity -= (over as u32).div_ceil(2).max(1);
-        }
-    }
-
-    fn of(start: usize, capacity: u32) -> Option<Self> {
-        let count = capacity as usize;
-        let head = start.wrapping_neg() % align_of::<Pages>();
-        let behind = head + size_of::<Pages>();
-        // It is addresses that are aligned: the region may start anywhere.
-        let dirty = behind + start.wrapping_add(behind).wrapping_neg() % 8;
-        let edges = dirty.checked_add(count.div_ceil(64) * 8)?;
-        let entries = edges.checked_add(edges_size(capacity))?;
-        let slabs = entries.checked_add(count.checked_mul(16)?)?;
-        let end = slabs.checked_add(count.checked_mul(size_of::<Slab>())?)?;
-        let gap = start.wrapping_add(end).wrapping_neg() % PAGE;
-        Some(Self { head, dirty, edges, entries, slabs, pages: end.checked_add(gap)?, capacity })
-    }
-}
-
-/// How many bytes a region needs to have room for so many pages wherever it starts.
-pub(crate) fn region_size(pages: usize) -> Option<usize> {
-    let places = Places::of(1, u32::try_from(pages).ok().filter(|&pages| pages < 1 << 31)?)?;
-    places.pages.checked_add(PAGE)?.checked_add(pages.checked_mul(PAGE)?)
-}
 
 impl Pages {
     /// Makes pages of a region, of which none are committed yet. Gives the region back if it cannot.
@@ -189,18 +141,6 @@ impl Pages {
     /// How many pages can be added.
     pub(crate) fn addable(&self) -> u32 {
         self.places.capacity - self.space.granules()
-    }
-
-    /// How many bytes of the source's memory are in tables and pages.
-    pub(crate) fn bytes_held(&self) -> usize {
-        let pages = self.space.granules() as usize;
-        let held = if self.is_zeroed {
-            // SAFETY: these are all pages in range.
-            unsafe { self.dirty.count(self.space.granules()) }
-        } else {
-            pages
-        };
-        size_of::<Self>() + pages * (PAGE_COST - PAGE) + held * PAGE
     }
 
     /// How many bytes are committed.
@@ -319,8 +259,15 @@ impl Pages {
     }
 
     /// Takes a run of `count` pages at a multiple of `align` bytes, and says whether it reads as zero.
+    /// Before clean pages are taken, `charge` is asked whether so many bytes more may be held.
     #[inline(always)]
-    pub(crate) fn take(&mut self, count: BlockSize, align: usize, kind: Kind) -> Option<TakenRun> {
+    pub(crate) fn take(
+        &mut self,
+        count: BlockSize,
+        align: usize,
+        kind: Kind,
+        charge: impl FnOnce(usize) -> bool,
+    ) -> Option<TakenRun> {
         let found = if align <= PAGE {
             self.space.allocate(count)?
         } else {
@@ -329,23 +276,40 @@ impl Pages {
             self.space.allocate_aligned(count, align, phase).found()?
         };
         // SAFETY: the space has just given the run out.
-        Some(unsafe { self.taken(found.start, count.get(), kind) })
+        unsafe { self.taken(found.start, count.get(), kind, charge) }
     }
 
-    /// Notes that a run was taken.
+    /// Notes that a run was taken; or gives it back, if what is clean of it may not be held.
     ///
     /// # Safety
     ///
     /// The space has just given it out.
     #[inline(always)]
-    unsafe fn taken(&mut self, first: u32, count: u32, kind: Kind) -> TakenRun {
+    unsafe fn taken(
+        &mut self,
+        first: u32,
+        count: u32,
+        kind: Kind,
+        charge: impl FnOnce(usize) -> bool,
+    ) -> Option<TakenRun> {
+        let mut is_zero = false;
+        // SAFETY: the pages are in range, and nobody else has the run (caller).
+        unsafe {
+            let clean = self.dirty.clean(first, count);
+            if clean > 0 {
+                is_zero = clean == count;
+                if !self.charge_run(Run { start: first, size: count }, clean, charge) {
+                    return None;
+                }
+            }
+        }
         self.used += count;
         // SAFETY: the pages are in range, and in use now (caller).
         unsafe {
             self.entries.note_used(first, count, kind);
             let start = self.address(first);
             poison::unpoison(start, count as usize * PAGE);
-            TakenRun { start, first, is_zero: self.dirty.mark(first, count) }
+            Some(TakenRun { start, first, is_zero })
         }
     }
 
@@ -355,16 +319,17 @@ impl Pages {
         count: BlockSize,
         align: usize,
         kind: Kind,
+        mut charge: impl FnMut(usize) -> bool,
     ) -> Option<TakenRun> {
         self.space.settle();
-        if let Some(taken) = self.take(count, align, kind) {
+        if let Some(taken) = self.take(count, align, kind, &mut charge) {
             return Some(taken);
         }
         let align = u32::try_from(align.div_ceil(PAGE)).ok()?;
         let phase = (self.base.addr().get() / PAGE) as u32 & (align - 1);
         let found = self.space.allocate_anywhere(count, align, phase).found()?;
         // SAFETY: as in `take`.
-        Some(unsafe { self.taken(found.start, count.get(), kind) })
+        unsafe { self.taken(found.start, count.get(), kind, charge) }
     }
 
     /// How many pages the slab has that starts at this page.
@@ -400,23 +365,34 @@ impl Pages {
         }
     }
 
-    /// Makes a run of `old` pages one of `new`, in place, if it can.
+    /// Makes a run of `old` pages one of `new`, in place, if it can, and if `charge` says that the
+    /// clean pages that are added may be held.
     ///
     /// # Safety
     ///
     /// A block of `old` pages starts at this page, of which nobody needs more than `new`.
-    pub(crate) unsafe fn resize(&mut self, first: u32, old: u32, new: u32) -> bool {
+    pub(crate) unsafe fn resize(
+        &mut self,
+        first: u32,
+        old: u32,
+        new: u32,
+        charge: impl FnOnce(usize) -> bool,
+    ) -> bool {
         if new > old {
             // SAFETY: the block is in use (caller).
             if unsafe { self.space.grow(first, old, new) }.is_none() {
                 return false;
             }
-            self.used += new - old;
-            // SAFETY: the pages that were added are in use now.
+            let more = Run { start: first + old, size: new - old };
+            // SAFETY: the pages that were added are in range, and ours now.
             unsafe {
-                poison::unpoison(self.address(first + old), (new - old) as usize * PAGE);
-                self.dirty.mark(first + old, new - old);
+                let clean = self.dirty.clean(more.start, more.size);
+                if clean > 0 && !self.charge_run(more, clean, charge) {
+                    return false;
+                }
+                poison::unpoison(self.address(more.start), more.size as usize * PAGE);
             }
+            self.used += more.size;
         } else if new < old {
             let rest = Run { start: first + new, size: old - new };
             self.used -= rest.size;
@@ -439,10 +415,11 @@ impl Pages {
         size: usize,
         align: usize,
         class: u8,
+        charge: impl FnOnce(usize) -> bool,
     ) -> Option<(NonNull<Slab>, u32)> {
         let least = size.div_ceil(PAGE) as u32;
         let count = count.min(self.places.capacity / SHARERS).max(least);
-        let run = self.take(BlockSize::new(count as usize)?, align, Kind::Slab)?;
+        let run = self.take(BlockSize::new(count as usize)?, align, Kind::Slab, charge)?;
         let TakenRun { start, first, .. } = run;
         poison::poison(start, count as usize * PAGE);
         let blocks = (count as usize * PAGE / size) as u16;
@@ -481,44 +458,6 @@ impl Pages {
         poison::poison(self.base, self.space.granules() as usize * PAGE);
         // SAFETY: as the caller promises.
         unsafe { self.space.reset() };
-    }
-
-    /// Gives back what is behind pages that nobody uses; they stay committed.
-    ///
-    /// # Safety
-    ///
-    /// The region is on loan from this source.
-    pub(crate) unsafe fn discard_free(&mut self, source: &impl Source) {
-        self.space.settle();
-        if !self.is_zeroed {
-            return;
-        }
-        let mut from = 0;
-        while let Some(run) = self.space.free_block_from(from) {
-            from = run.end() + 1;
-            // SAFETY: as the caller promises; nothing is parked any more, so the run is free.
-            unsafe { self.discard_run(source, run) };
-        }
-    }
-
-    /// # Safety
-    ///
-    /// The region is on loan from this source, and the run is free.
-    unsafe fn discard_run(&mut self, source: &impl Source, run: Run) {
-        // SAFETY: the run is one of pages in range (caller).
-        let Some(first) = (unsafe { self.dirty.first(run.start, run.end()) }) else { return };
-        let start = self.places.pages + first as usize * PAGE;
-        let end = self.places.pages + run.end() as usize * PAGE;
-        // SAFETY: the pages are in range, so committed (invariant 4), and free (caller).
-        unsafe {
-            let place = self.address(first);
-            poison::unpoison(place, end - start);
-            let contents = source.discard(&self.region, start..end);
-            poison::poison(place, end - start);
-            if contents == Contents::Zero {
-                self.dirty.clear(first, run.end() - first);
-            }
-        }
     }
 
     /// All runs of pages in address order: where each starts, its length, and what is there.

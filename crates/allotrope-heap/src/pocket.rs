@@ -15,8 +15,8 @@
 //!
 //! 1. A page's bit in `free` is clear if it is of a run that was taken and not given back.
 //! 2. A page's bit in `starts` is set if such a run starts there.
-//! 3. The `count` pages from `base` on lie in the region, which is committed; there are bits for
-//!    these pages only.
+//! 3. The `count` pages from `base` on lie in the first `held` bytes of the region, which are
+//!    committed; there are bits for these pages only.
 
 mod plan;
 
@@ -34,6 +34,8 @@ use crate::slab::Slab;
 #[derive(Debug)]
 pub(crate) struct Pocket {
     region: Region,
+    /// How many bytes of the region are in use: all, or as many as the limit allows.
+    held: usize,
     /// The first page.
     base: NonNull<u8>,
     /// The size of a page is two to this power.
@@ -71,21 +73,22 @@ pub(crate) struct PocketRun {
 }
 
 impl Pocket {
-    /// The pages of `region`, or of as much of it as 64 pages take. Gives the region back if it has
-    /// none.
+    /// The pages of the first `held` bytes of `region`, or of as many of them as 64 pages take. Gives
+    /// the region back if it has none.
     ///
     /// # Safety
     ///
-    /// The region is ours alone until it leaves the pocket again, and all of it is committed.
-    pub(crate) unsafe fn new(region: Region) -> Result<Self, Region> {
-        let per_page = region.size() / PAGES as usize;
+    /// The region is ours alone until it leaves the pocket again, it has as many bytes, and these are
+    /// committed.
+    pub(crate) unsafe fn new(region: Region, held: usize) -> Result<Self, Region> {
+        let per_page = held / PAGES as usize;
         let per_page = per_page.next_power_of_two().clamp(LEAST_PAGE, PAGE);
         let gap = region.start().addr().get().wrapping_neg() & (per_page - 1);
-        match region.size().saturating_sub(gap) / per_page {
+        match held.saturating_sub(gap) / per_page {
             0 => Err(region),
             // SAFETY: as the caller promises; there is room for so many pages behind the gap.
             count => Ok(unsafe {
-                Self::of(region, gap, per_page.trailing_zeros(), count.min(64) as u32)
+                Self::of(region, held, gap, per_page.trailing_zeros(), count.min(64) as u32)
             }),
         }
     }
@@ -123,7 +126,7 @@ impl Pocket {
         });
         let (shift, count, all) = (USUAL_SHIFT, PAGES, u64::MAX);
         let (free, starts, slabs) = (all & !run, begins, begins);
-        (Self { region, base, shift, count, all, free, starts, slabs }, slab)
+        (Self { region, held: POCKET_SIZE, base, shift, count, all, free, starts, slabs }, slab)
     }
 
     /// `count` pages from `gap` on.
@@ -132,12 +135,12 @@ impl Pocket {
     ///
     /// As for [`new`](Self::new), and so many pages, 1 to 64, lie in the region.
     #[inline(always)]
-    unsafe fn of(region: Region, gap: usize, shift: u32, count: u32) -> Self {
+    unsafe fn of(region: Region, held: usize, gap: usize, shift: u32, count: u32) -> Self {
         // SAFETY: as the caller promises.
         let base = unsafe { region.start().add(gap) };
         let all = u64::MAX >> (PAGES - count);
         poison::poison(base, (count as usize) << shift);
-        Self { region, base, shift, count, all, free: all, starts: 0, slabs: 0 }
+        Self { region, held, base, shift, count, all, free: all, starts: 0, slabs: 0 }
     }
 
     /// The region, when nobody needs what is in it.
@@ -145,9 +148,14 @@ impl Pocket {
         self.region
     }
 
-    /// How many bytes the region has.
-    pub(crate) const fn size(&self) -> usize {
-        self.region.size()
+    /// How many bytes of the region are in use.
+    pub(crate) const fn bytes_held(&self) -> usize {
+        self.held
+    }
+
+    /// Whether that is all of the region.
+    pub(crate) const fn is_whole(&self) -> bool {
+        self.held == self.region.size()
     }
 
     /// How many bytes of pages nobody uses.
@@ -366,13 +374,12 @@ impl Pocket {
     }
 }
 
-/// Commits all of a region.
+/// Commits the first `size` bytes of a region.
 ///
 /// # Safety
 ///
-/// It is on loan from this source.
-pub(crate) unsafe fn commit_all(source: &impl Source, region: &Region) -> bool {
-    let size = region.size();
+/// It is on loan from this source, and has as many.
+pub(crate) unsafe fn commit_first(source: &impl Source, region: &Region, size: usize) -> bool {
     // SAFETY: as the caller promises.
-    region.committed() == size || unsafe { source.commit(region, 0..size) }.is_ok()
+    region.committed() >= size || unsafe { source.commit(region, 0..size) }.is_ok()
 }

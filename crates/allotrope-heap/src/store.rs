@@ -36,6 +36,7 @@ use allotrope_core::parts::{BlockSize, Firm, Large, Log, SizeClass};
 use allotrope_core::{AllocError, Event, EventKind, Hook, Policy, Source};
 use allotrope_sync::fatal::promised;
 
+use crate::account::Account;
 use crate::entries::Kind;
 use crate::finder::SlabFinder;
 use crate::pages::Pages;
@@ -60,8 +61,8 @@ pub(crate) struct Store<S: Source, P, H: Hook> {
     regret: usize,
     /// How many bytes of pages are in blocks, not in slabs.
     pub(crate) in_blocks: usize,
-    /// How many bytes may be held, at most.
-    pub(crate) limit: usize,
+    /// How many bytes are held, and how many may be.
+    pub(crate) account: Account,
     /// Was the source asked for the first region?
     is_open: bool,
     /// What hooks are told.
@@ -132,7 +133,7 @@ impl<S: Source, P: Policy, H: Hook> Store<S, P, H> {
             wait: WAIT,
             regret: usize::MAX,
             in_blocks: 0,
-            limit: usize::MAX,
+            account: Account::new(),
             is_open: false,
             log,
             policy: PhantomData,
@@ -140,7 +141,7 @@ impl<S: Source, P: Policy, H: Hook> Store<S, P, H> {
     }
 
     /// The regions with tables, newest first.
-    pub(crate) fn regions(&self) -> impl Iterator<Item = NonNull<Pages>> {
+    pub(crate) fn regions(&self) -> impl Iterator<Item = NonNull<Pages>> + use<S, P, H> {
         let mut next = self.pages;
         core::iter::from_fn(move || {
             let pages = next?;
@@ -272,7 +273,9 @@ impl<S: Source, P: Policy, H: Hook> Store<S, P, H> {
             // SAFETY: heads in the list are ours and initialized, and nobody else borrows them.
             && let pages = unsafe { newest.as_mut() }
             && let Some(count) = BlockSize::new(extent / PAGE)
-            && let Some(run) = pages.take(count, align, Kind::Block)
+            && let Some(run) = pages.take(count, align, Kind::Block, |bytes| {
+                self.account.charge(bytes, &self.large)
+            })
         {
             self.count_used(extent);
             self.in_blocks += extent;
@@ -292,22 +295,21 @@ impl<S: Source, P: Policy, H: Hook> Store<S, P, H> {
         let count = BlockSize::new(extent / PAGE).ok_or(AllocError)?;
         let take = |store: &mut Self, is_last: bool| {
             // Where there are other pages, the pocket is for small blocks.
-            if !S::RESERVES_AHEAD
+            if (is_last || !S::RESERVES_AHEAD)
                 && let Some(pocket) = &mut store.pocket
                 && let Some(start) = pocket.take(extent, align)
             {
                 return Some((start, false));
             }
-            let found = store.regions_mut().find_map(|pages| {
-                let taken = if is_last {
-                    pages.take_anywhere(count, align, Kind::Block)
+            let run = store.take_of_any(|pages, charge| {
+                if is_last {
+                    pages.take_anywhere(count, align, Kind::Block, charge)
                 } else {
-                    pages.take(count, align, Kind::Block)
-                };
-                taken.map(|run| (run.start, run.is_zero))
+                    pages.take(count, align, Kind::Block, charge)
+                }
             })?;
             store.count_used(extent);
-            Some(found)
+            Some((run.start, run.is_zero))
         };
         if !self.is_open {
             self.begin(None);
@@ -320,6 +322,24 @@ impl<S: Source, P: Policy, H: Hook> Store<S, P, H> {
         let block = block.or_else(|| take(self, true)).ok_or(AllocError)?;
         self.in_blocks += extent;
         Ok(block)
+    }
+
+    /// What `take` takes of the first region that has it and of which it may be held.
+    fn take_of_any<T>(
+        &mut self,
+        mut take: impl FnMut(&mut Pages, &mut dyn FnMut(usize) -> bool) -> Option<T>,
+    ) -> Option<T> {
+        let mut next = self.pages;
+        while let Some(mut head) = next {
+            // SAFETY: heads in the list are ours and initialized, and nobody else borrows them.
+            let pages = unsafe { head.as_mut() };
+            next = pages.next;
+            let taken = take(pages, &mut |bytes| self.account.charge(bytes, &self.large));
+            if taken.is_some() {
+                return taken;
+            }
+        }
+        None
     }
 
     /// Gives the run of a block back.
@@ -380,7 +400,8 @@ impl<S: Source, P: Policy, H: Hook> Store<S, P, H> {
             match self.place_of(start) {
                 Some(Place::Pages(mut pages, page)) => {
                     let Ok(count) = u32::try_from(new / PAGE) else { return false };
-                    let is_done = pages.as_mut().resize(page, (old / PAGE) as u32, count);
+                    let charge = |bytes| self.account.charge(bytes, &self.large);
+                    let is_done = pages.as_mut().resize(page, (old / PAGE) as u32, count, charge);
                     if is_done {
                         self.used -= old;
                         self.count_used(new);
@@ -435,13 +456,14 @@ impl<S: Source, P: Policy, H: Hook> Store<S, P, H> {
         for mut pages in self.regions() {
             // SAFETY: heads in the list are ours and initialized, and nobody else borrows them.
             // Their regions are on loan from this source.
-            unsafe { pages.as_mut().discard_free(&self.source) };
+            let discarded = unsafe { pages.as_mut().discard_free(&self.source) };
+            self.account.credit(discarded);
         }
     }
 
     /// How many bytes are committed, extents of their own apart.
     pub(super) fn bytes_committed(&self) -> usize {
-        let pocket = self.pocket.as_ref().map_or(0, Pocket::size);
+        let pocket = self.pocket.as_ref().map_or(0, Pocket::bytes_held);
         // SAFETY: heads in the list are ours and initialized.
         let pages = self.regions().map(|pages| unsafe { pages.as_ref() }.bytes_committed());
         pocket + pages.sum::<usize>()
@@ -449,10 +471,7 @@ impl<S: Source, P: Policy, H: Hook> Store<S, P, H> {
 
     /// How many bytes are held, those that were given back not among them.
     pub(crate) fn bytes_held(&self) -> usize {
-        let pocket = self.pocket.as_ref().map_or(0, Pocket::size);
-        // SAFETY: heads in the list are ours and initialized.
-        let pages = self.regions().map(|pages| unsafe { pages.as_ref() }.bytes_held());
-        pocket + pages.sum::<usize>() + self.large.bytes_held()
+        self.account.held() + self.large.bytes_held()
     }
 
     /// How many bytes of pages nobody uses.
@@ -464,13 +483,9 @@ impl<S: Source, P: Policy, H: Hook> Store<S, P, H> {
         pocket + pages.sum::<usize>()
     }
 
-    /// May a large block of so many bytes be had without passing the limit?
+    /// Whether so many bytes more may be held.
     pub(crate) fn has_room_for(&self, bytes: usize) -> bool {
-        self.limit == usize::MAX
-            || self
-                .limit
-                .checked_sub(bytes)
-                .is_some_and(|rest| self.bytes_committed() + self.large.bytes_held() <= rest)
+        self.account.has_room(bytes, &self.large)
     }
 
     /// How many bytes the longest free run of pages has.
@@ -498,12 +513,16 @@ impl<S: Source, P: Policy, H: Hook> Store<S, P, H> {
 
     /// Are the numbers right?
     pub(crate) fn check(&self) -> Result<(), (&'static str, usize)> {
-        let mut used = 0;
+        let (mut used, mut held) = (0, self.pocket.as_ref().map_or(0, Pocket::bytes_held));
         for pages in self.regions() {
             // SAFETY: heads in the list are ours and initialized.
             let pages = unsafe { pages.as_ref() };
             pages.check()?;
             used += pages.used as usize * PAGE;
+            held += pages.bytes_held();
+        }
+        if held != self.account.held() {
+            return Err(("the bytes held are counted", 0));
         }
         if used != self.used {
             return Err(("the bytes of pages in use are counted", 0));

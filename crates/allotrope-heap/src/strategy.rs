@@ -75,8 +75,7 @@ unsafe impl<S: Source, P: Policy, H: Hook> Strategy for Engine<S, P, H> {
     }
 
     fn trim(&mut self) {
-        self.flush_all();
-        self.store.trim();
+        self.reclaim();
     }
 
     fn bytes_used(&self) -> usize {

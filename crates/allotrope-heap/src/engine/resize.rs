@@ -93,6 +93,31 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
         old: Layout,
         new: Layout,
     ) -> Result<(NonNull<[u8]>, usize), AllocError> {
+        // SAFETY: as the caller promises; the block is unchanged where a call fails.
+        unsafe {
+            if let Some(grown) = self.grow_in_place(ways, start, old, new) {
+                return Ok(grown);
+            }
+            match self.relocate_by(ways, start, old, new, old.size()) {
+                Ok(block) => Ok((block, block.len())),
+                Err(AllocError) => self.grow_at_last(ways, start, old, new),
+            }
+        }
+    }
+
+    /// Lengthens a block of pages, or has the source do so, without another block of ours.
+    ///
+    /// # Safety
+    ///
+    /// As for [`grow_by`](Self::grow_by), unless it returns `None`.
+    #[inline(always)]
+    pub(super) unsafe fn grow_in_place(
+        &mut self,
+        ways: (Way, Way),
+        start: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Option<(NonNull<[u8]>, usize)> {
         let is_aligned = start.addr().get().is_multiple_of(new.align());
         // SAFETY: as the caller promises; where a block is resized, it is of the kind that its way
         // says, or of pages.
@@ -103,14 +128,14 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
                         && self.store.place_of(start).is_none()
                         && self.may_grow_alone(after.saturating_sub(before), new.align()) =>
                 {
-                    if !self.store.has_room_for(after.saturating_sub(before)) {
-                        return Err(AllocError);
+                    if after > before && !self.store.has_room_for(after - before) {
+                        return None;
                     }
                     let Store { large, source, .. } = &self.store;
-                    let grown = large.grow(source, start, old, new)?;
+                    let grown = large.grow(source, start, old, new).ok()?;
                     self.note_moved((start, before), grown.0);
                     self.note_resize(ways, start, old, grown.0, new);
-                    return Ok(grown);
+                    Some(grown)
                 }
                 (
                     Way::Medium(before) | Way::Large(before),
@@ -124,12 +149,10 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
                 {
                     let block = NonNull::slice_from_raw_parts(ours(start), after);
                     self.note_resize(ways, start, old, block, new);
-                    return Ok((block, after));
+                    Some((block, after))
                 }
-                _ => {}
+                _ => None,
             }
-            let block = self.relocate_by(ways, start, old, new, old.size())?;
-            Ok((block, block.len()))
         }
     }
 
@@ -145,7 +168,7 @@ impl<S: Source, P: Policy, H: Hook> Engine<S, P, H> {
     /// May a large block become longer without regard to what its alignment costs? Else it moves, and
     /// that is counted.
     fn may_grow_alone(&self, by: usize, align: usize) -> bool {
-        align <= S::REGION_ALIGN || self.store.has_room_for(by.saturating_add(align))
+        by == 0 || align <= S::REGION_ALIGN || self.store.has_room_for(by.saturating_add(align))
     }
 
     /// Makes a block that `old` fits into one for `new`, which is no larger.

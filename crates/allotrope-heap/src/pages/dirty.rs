@@ -28,44 +28,53 @@ impl Dirty {
         unsafe { self.0.add(from).write_bytes(u8::MAX, to - from) };
     }
 
-    /// Notes that pages are written to, and says whether none of them was dirty.
+    /// The number of pages that are not dirty yet.
     ///
     /// # Safety
     ///
     /// The pages, one at least, are in range.
     #[inline]
-    pub(super) unsafe fn mark(&mut self, first: u32, count: u32) -> bool {
+    pub(super) unsafe fn clean(&self, first: u32, count: u32) -> u32 {
         let shift = first % 64;
         if shift + count <= 64 {
             let mask = (u64::MAX >> (64 - count)) << shift;
             // SAFETY: there is a word for each page in range (caller, invariant 1).
-            unsafe {
-                let word = self.0.add((first / 64) as usize);
-                let old = word.read();
-                word.write(old | mask);
-                return old & mask == 0;
-            }
+            let clean = mask & !unsafe { self.0.add((first / 64) as usize).read() };
+            // Pages that were used before are nearly always dirty.
+            return if clean == 0 { 0 } else { clean.count_ones() };
         }
         // SAFETY: as the caller promises.
-        unsafe { self.mark_many(first, count) }
+        unsafe { self.clean_of_many(first, count) }
     }
 
-    /// [`mark`](Self::mark), where the pages have several words.
+    /// [`clean`](Self::clean), where the pages have several words.
     ///
     /// # Safety
     ///
-    /// As for `mark`.
+    /// As for `clean`.
     #[inline(never)]
-    unsafe fn mark_many(&mut self, first: u32, count: u32) -> bool {
-        let mut was = 0;
-        // SAFETY: as the caller promises; the words are the bitmap's, which is ours.
+    unsafe fn clean_of_many(&self, first: u32, count: u32) -> u32 {
+        let mut clean = 0;
+        // SAFETY: as the caller promises; the words are the bitmap's.
         unsafe {
             self.each_word(first, count, |word, mask| {
-                was |= word.read() & mask;
-                word.write(word.read() | mask);
+                let here = mask & !word.read();
+                if here != 0 {
+                    clean += here.count_ones();
+                }
             });
         }
-        was == 0
+        clean
+    }
+
+    /// Notes that pages may be written to.
+    ///
+    /// # Safety
+    ///
+    /// The pages are in range.
+    pub(super) unsafe fn mark(&mut self, first: u32, count: u32) {
+        // SAFETY: as the caller promises; the words are the bitmap's, which is ours.
+        unsafe { self.each_word(first, count, |word, mask| word.write(word.read() | mask)) };
     }
 
     /// Notes that pages read as zero.

@@ -1,7 +1,7 @@
 //! More memory: what a heap asks its source for, and when.
 //!
 //! ```text
-//! first     the pocket, 64 KiB; or all of a buffer
+//! first     the pocket, 64 KiB, or as much as a lower limit allows; or all of a buffer
 //! then      the next pages of a region: what is needed, and by as much as is held already
 //! at last   a further region
 //! ```
@@ -13,9 +13,12 @@ use allotrope_core::{AllocError, EventKind, Hook, Policy, Region, Source};
 
 use super::{SLAB_PAGES, Store};
 use crate::pages::{PAGE_COST, Pages, region_size};
-use crate::pocket::{LEAST_PAGES_REGION, POCKET_SIZE, Pocket, commit_all};
+use crate::pocket::{LEAST_PAGES_REGION, POCKET_SIZE, Pocket, commit_first};
 use crate::route::PAGE;
 use crate::slab::Slab;
+
+/// With less room than this below the limit, in bytes, a region gets no tables: they would take it.
+const LEAST_ROOM: usize = 8 * PAGE;
 
 impl<S: Source, P: Policy, H: Hook> Store<S, P, H> {
     /// Makes a slab for a class of pages that a region has, or gets.
@@ -27,10 +30,8 @@ impl<S: Source, P: Policy, H: Hook> Store<S, P, H> {
         let (size, align) = (class.block_size(), class.block_align());
         let (index, count) = (class.index() as u8, u32::from(SLAB_PAGES[class.index()]));
         let take = |store: &mut Self, count| {
-            let mut regions = store.regions_mut();
-            let taken = regions.find_map(|pages| pages.take_slab(count, size, align, index));
-            drop(regions);
-            let (slab, count) = taken?;
+            let (slab, count) = store
+                .take_of_any(|pages, charge| pages.take_slab(count, size, align, index, charge))?;
             store.count_used(count as usize * PAGE);
             Some(slab)
         };
@@ -53,13 +54,12 @@ impl<S: Source, P: Policy, H: Hook> Store<S, P, H> {
         let padding = u32::try_from(align.div_ceil(PAGE)).map_err(|_| AllocError)? - 1;
         let least = count.checked_add(padding).ok_or(AllocError)?;
         let growth = P::GROWTH_SIZE.max(self.bytes_committed() / 4) / PAGE;
-        let growth = u32::try_from(growth).unwrap_or(u32::MAX / 2).max(least);
-        let held = self.bytes_committed() + self.large.bytes_held() + size_of::<Pages>();
-        let room = self.limit.saturating_sub(held) / PAGE_COST;
-        let room = u32::try_from(room).unwrap_or(u32::MAX);
-        if room < least {
+        let room = self.account.room(&self.large);
+        if room / PAGE < count as usize {
             return Err(AllocError);
         }
+        let room = u32::try_from(room / PAGE_COST).unwrap_or(u32::MAX).max(least);
+        let growth = u32::try_from(growth).unwrap_or(u32::MAX / 2).max(least).min(room);
         let mut next = self.pages;
         while let Some(pages) = next {
             // SAFETY: heads in the list are ours and initialized, and nobody else borrows them.
@@ -69,7 +69,7 @@ impl<S: Source, P: Policy, H: Hook> Store<S, P, H> {
                 (pages.addable(), pages.rounded(growth).min(pages.addable()).min(room))
             };
             // SAFETY: as above.
-            let mut extend = |by| unsafe { self.extend(pages, by) };
+            let mut extend = |by| unsafe { self.extend(pages, by, count) };
             if addable >= least && (extend(growth) || extend(least)) {
                 return Ok(());
             }
@@ -78,21 +78,29 @@ impl<S: Source, P: Policy, H: Hook> Store<S, P, H> {
                 return Ok(());
             }
         }
-        self.add_region(least, growth.min(room), room)
+        self.add_region((least, count), growth, room)
     }
 
-    /// Adds pages to a region of ours.
+    /// Adds pages to a region of ours, if a run of `count` of them may be held as well.
     ///
     /// # Safety
     ///
     /// The head is one that [`Pages::open`] made of a region of this source's; nobody borrows it.
-    unsafe fn extend(&mut self, mut pages: NonNull<Pages>, by: u32) -> bool {
+    unsafe fn extend(&mut self, mut pages: NonNull<Pages>, by: u32, count: u32) -> bool {
         // SAFETY: as the caller promises.
         let pages = unsafe { pages.as_mut() };
+        if by > pages.addable() {
+            return false;
+        }
+        let (cost, cost_with_run) = pages.cost_of(by, count);
+        if !self.account.has_room(cost_with_run, &self.large) {
+            return false;
+        }
         let (start, bytes) = pages.span();
         // SAFETY: as above.
         let is_extended = unsafe { pages.extend(&self.source, by) };
         if is_extended {
+            self.account.add(cost);
             // SAFETY: the pages that there were end where the new ones begin.
             let start = unsafe { start.add(bytes) };
             self.note(EventKind::Refill, start, by as usize * PAGE);
@@ -104,26 +112,39 @@ impl<S: Source, P: Policy, H: Hook> Store<S, P, H> {
     /// for a class.
     #[inline(always)]
     pub(super) fn begin(&mut self, class: Option<SizeClass>) -> Option<NonNull<Slab>> {
+        if !self.account.has_room(POCKET_SIZE, &self.large) {
+            self.begin_small();
+            return None;
+        }
         let region = match self.source.take_kept(POCKET_SIZE) {
             Some(region) => exposed(region),
             None => exposed(self.source.reserve(1, POCKET_SIZE).ok()?),
         };
-        if !self.has_room_for(region.size()) {
-            // SAFETY: the region was lent just above.
-            unsafe { self.refuse(region) };
-            return None;
-        }
         if !Pocket::is_usual(&region) {
             // SAFETY: as above.
             self.is_open = unsafe { self.open(region) }.is_ok();
             return None;
         }
+        self.account.add(POCKET_SIZE);
         self.note(EventKind::Refill, region.start(), region.size());
         self.is_open = true;
         // SAFETY: the region was lent just above, and is usual: it is committed.
         let (pocket, slab) = unsafe { Pocket::usual(region, class) };
         self.pocket = Some(pocket);
         slab
+    }
+
+    /// Begins with as much as the limit allows, which is less than usual.
+    #[cold]
+    #[inline(never)]
+    fn begin_small(&mut self) {
+        let room = self.account.room(&self.large) & !(PAGE - 1);
+        if room > 0
+            && let Ok(region) = self.source.reserve(1, room)
+        {
+            // SAFETY: the region was lent just now.
+            self.is_open = unsafe { self.open(exposed(region)) }.is_ok();
+        }
     }
 
     /// Begins with a region that is not the usual one.
@@ -134,10 +155,13 @@ impl<S: Source, P: Policy, H: Hook> Store<S, P, H> {
     #[cold]
     #[inline(never)]
     unsafe fn open(&mut self, region: Region) -> Result<(), AllocError> {
-        let region = if region.size() >= LEAST_PAGES_REGION {
+        let least = Pages::least_held(&region);
+        let is_worth_tables = self.account.has_room(least + LEAST_ROOM, &self.large);
+        let region = if region.size() >= LEAST_PAGES_REGION && is_worth_tables {
             // SAFETY: as the caller promises.
             match unsafe { Pages::open(&self.source, region) } {
                 Ok(pages) => {
+                    self.account.add(least);
                     // SAFETY: made just above.
                     unsafe { self.link(pages) };
                     return Ok(());
@@ -147,26 +171,34 @@ impl<S: Source, P: Policy, H: Hook> Store<S, P, H> {
         } else {
             region
         };
+        let (start, bytes) = (region.start(), region.size());
+        let held = bytes.min(self.account.room(&self.large));
         // SAFETY: as the caller promises.
         unsafe {
-            if !commit_all(&self.source, &region) {
+            if !commit_first(&self.source, &region, held) {
                 return Err(self.refuse(region));
             }
         }
-        let (start, bytes) = (region.start(), region.size());
-        // SAFETY: as the caller promises; it was just committed.
-        match unsafe { Pocket::new(region) } {
+        // SAFETY: as the caller promises; so much was just committed.
+        match unsafe { Pocket::new(region, held) } {
             Ok(pocket) => self.pocket = Some(pocket),
             // SAFETY: as above.
             Err(region) => return Err(unsafe { self.refuse(region) }),
         }
+        self.account.add(held);
         self.note(EventKind::Refill, start, bytes);
         Ok(())
     }
 
-    /// Gets a further region with room for `least` pages, and adds as many as `growth`; or all that it
-    /// has room for, `room` at most, where the rest would be nobody's.
-    fn add_region(&mut self, least: u32, growth: u32, room: u32) -> Result<(), AllocError> {
+    /// Gets a further region with room for `least` pages, of which a run of `count` is to be taken,
+    /// and adds as many as `growth`; or all that it has room for, `room` at most, where the rest would
+    /// be nobody's.
+    fn add_region(
+        &mut self,
+        (least, count): (u32, u32),
+        growth: u32,
+        room: u32,
+    ) -> Result<(), AllocError> {
         let roomy = region_size(least as usize).ok_or(AllocError)?;
         let wanted = region_size(growth as usize).unwrap_or(roomy);
         // Regions become longer and longer, for frees look through all of them.
@@ -177,18 +209,25 @@ impl<S: Source, P: Policy, H: Hook> Store<S, P, H> {
             wanted
         };
         let region = exposed(self.source.reserve(roomy, wanted.max(roomy))?);
-        // SAFETY: the region was lent just above.
+        let held = Pages::least_held(&region);
+        if !self.account.has_room(held, &self.large) {
+            // SAFETY: the region was lent just above.
+            return Err(unsafe { self.refuse(region) });
+        }
+        // SAFETY: as above.
         let head = match unsafe { Pages::open(&self.source, region) } {
             Ok(head) => head,
             // SAFETY: as above.
             Err(region) => return Err(unsafe { self.refuse(region) }),
         };
+        self.account.add(held);
         // SAFETY: `open` has just made it, and it is nobody else's.
         let most = unsafe { head.as_ref() }.addable();
         let at_once = if S::RESERVES_AHEAD { growth.min(most) } else { most.min(room) };
         // SAFETY: as above; where it is given up, it is in no list and not used any more.
         unsafe {
-            if !self.extend(head, at_once) && !self.extend(head, least.min(most)) {
+            if !self.extend(head, at_once, count) && !self.extend(head, least.min(most), count) {
+                self.account.credit(held);
                 let region = Pages::into_region(head);
                 return Err(self.refuse(region));
             }

@@ -19,6 +19,7 @@ impl<S: Source, P: Policy, H: Hook> Store<S, P, H> {
             self.pages = pages.next;
             if pages.used == 0 {
                 let (start, bytes) = pages.span();
+                self.account.credit(pages.bytes_held());
                 self.note(EventKind::Release, start, bytes);
                 // SAFETY: as above, and nothing in it is in use.
                 let region = unsafe { Pages::into_region(head) };
@@ -54,11 +55,20 @@ impl<S: Source, P, H: Hook> Store<S, P, H> {
     /// Nobody uses a page of it any more.
     unsafe fn release_pocket(&mut self) {
         if let Some(pocket) = self.pocket.take() {
+            self.account.credit(pocket.bytes_held());
+            let is_whole = pocket.is_whole();
             let region = pocket.into_region();
             self.note(EventKind::Release, region.start(), region.size());
             poison::unpoison(region.start(), region.size());
-            // SAFETY: the region is on loan and committed, and nobody needs what is in it (caller).
-            unsafe { self.source.release_or_keep(region) };
+            // SAFETY: the region is on loan, committed if it is all in use, and nobody needs what is in
+            // it (caller).
+            unsafe {
+                if is_whole {
+                    self.source.release_or_keep(region);
+                } else {
+                    self.source.release(region);
+                }
+            }
         }
     }
 
