@@ -1,22 +1,13 @@
 //! Blocks as the Allocator API speaks of them: a start and a length.
 
 use core::alloc::Layout;
-use core::num::NonZero;
 use core::ptr::NonNull;
-
-use crate::frontier::STEP;
 
 /// The block for `layout` at `start`. Its length is the requested one: what it is rounded up to is
 /// not handed out, and stays poisoned.
 #[inline(always)]
 pub(crate) fn block(start: NonNull<u8>, layout: Layout) -> NonNull<[u8]> {
     NonNull::slice_from_raw_parts(start, layout.size())
-}
-
-/// A block of no size: it is aligned as every block is, and needs no memory.
-pub(crate) fn empty_block(align: usize) -> NonNull<[u8]> {
-    let align = NonZero::new(align.max(STEP)).unwrap_or(const { NonZero::new(STEP).unwrap() });
-    NonNull::slice_from_raw_parts(NonNull::without_provenance(align), 0)
 }
 
 /// Is `start` aligned as `layout` says?

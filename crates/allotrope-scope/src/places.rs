@@ -32,6 +32,7 @@ pub(crate) unsafe trait Places {
     fn allocate_elsewhere(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError>;
 
     /// A block for any layout, all bytes of which are zero.
+    #[cfg(target_has_atomic = "ptr")] // Arenas of threads alone call it by way of this trait.
     fn allocate_zeroed(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError>;
 
     /// Frees a block, or leaves it to the end of its scope.
@@ -59,6 +60,7 @@ pub(crate) unsafe trait Places {
     /// # Safety
     ///
     /// As for [`grow`](Self::grow).
+    #[cfg(target_has_atomic = "ptr")] // As above.
     unsafe fn grow_zeroed(
         &self,
         start: NonNull<u8>,
@@ -114,6 +116,7 @@ unsafe impl<S: Source> Places for Space<S> {
         Space::allocate_elsewhere(self, layout)
     }
 
+    #[cfg(target_has_atomic = "ptr")]
     #[inline(always)]
     fn allocate_zeroed(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
         Space::allocate_zeroed(self, layout)
@@ -136,6 +139,7 @@ unsafe impl<S: Source> Places for Space<S> {
         unsafe { Space::grow(self, start, old, new) }
     }
 
+    #[cfg(target_has_atomic = "ptr")]
     unsafe fn grow_zeroed(
         &self,
         start: NonNull<u8>,

@@ -4,6 +4,7 @@
 //! stock itself, under its lock. No call runs the user's code while it has the lock.
 
 use core::alloc::Layout;
+use core::num::NonZero;
 use core::ptr::NonNull;
 
 use allotrope_core::{AllocError, Contents, Source};
@@ -11,7 +12,8 @@ use allotrope_sync::slots::{self, Slot};
 
 use super::SharedArena;
 use super::lane::Lane;
-use crate::blocks::{block, clear, empty_block, is_aligned};
+use crate::blocks::{block, clear, is_aligned};
+use crate::frontier::STEP;
 use crate::places::Places;
 use crate::space::Space;
 
@@ -257,4 +259,10 @@ unsafe impl<S: Source> Places for Front<'_, S> {
             None => unsafe { self.relocate(start, old, new, Contents::Unknown) },
         }
     }
+}
+
+/// A block of no size: it is aligned as every block is, and needs no memory.
+fn empty_block(align: usize) -> NonNull<[u8]> {
+    let align = NonZero::new(align.max(STEP)).unwrap_or(const { NonZero::new(STEP).unwrap() });
+    NonNull::slice_from_raw_parts(NonNull::without_provenance(align), 0)
 }
