@@ -11,9 +11,33 @@ use std::ptr::NonNull;
 use allotrope_core::{AllocError, OsPages, Region, Source};
 use allotrope_heap::{LocalHeap, Strategy};
 
+#[cfg(target_os = "linux")]
+mod access {
+    use super::*;
+
+    /// Lets the pages that `range` of a region touches be accessed, or not.
+    pub fn allow(region: &Region, range: Range<usize>, is_allowed: bool) {
+        let page = OsPages::page_size();
+        let start = range.start / page * page;
+        let size = range.end.next_multiple_of(page).min(region.size()) - start;
+        let access = if is_allowed { libc::PROT_READ | libc::PROT_WRITE } else { libc::PROT_NONE };
+        // SAFETY: the pages are those of a region on loan, which its borrower uses when committed.
+        let result =
+            unsafe { libc::mprotect(region.start().add(start).as_ptr().cast(), size, access) };
+        assert_eq!(result, 0);
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod access {
+    use super::*;
+
+    pub fn allow(_: &Region, _: Range<usize>, _: bool) {}
+}
+
 /// `OsPages`, that lends no region larger than `largest`, and none smaller than `smallest`, from
-/// `shift` bytes behind a page's start on, and commits as often as `commits` says. What is not
-/// committed cannot be read.
+/// `shift` bytes behind a page's start on, and commits as often as `commits` says. On Linux, what is
+/// not committed cannot be read.
 struct Scarce {
     smallest: usize,
     largest: usize,
@@ -43,6 +67,7 @@ unsafe impl Source for Scarce {
         }
         let size = wanted.clamp(self.smallest, self.largest).max(least) + self.shift;
         let whole = OsPages::new().reserve(size, size)?;
+        access::allow(&whole, 0..whole.size(), false);
         // SAFETY: the region is longer than `shift`.
         let start = unsafe { whole.start().add(self.shift) };
         let bytes = NonNull::slice_from_raw_parts(start, whole.size() - self.shift);
@@ -52,13 +77,16 @@ unsafe impl Source for Scarce {
     unsafe fn commit(&self, region: &Region, range: Range<usize>) -> Result<(), AllocError> {
         self.commits.set(self.commits.get().checked_sub(1).ok_or(AllocError)?);
         let range = range.start + self.shift..range.end + self.shift;
+        access::allow(&self.whole(region), range.clone(), true);
         // SAFETY: as the caller promises.
         unsafe { OsPages::new().commit(&self.whole(region), range) }
     }
 
     unsafe fn release(&self, region: Region) {
+        let whole = self.whole(&region);
+        access::allow(&whole, 0..whole.size(), true);
         // SAFETY: as the caller promises.
-        unsafe { OsPages::new().release(self.whole(&region)) };
+        unsafe { OsPages::new().release(whole) };
     }
 }
 

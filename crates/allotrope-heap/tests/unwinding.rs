@@ -6,6 +6,8 @@
 #[path = "../../allotrope-core/tests/shaky/mod.rs"]
 mod shaky;
 
+use std::alloc::Layout;
+
 use allotrope_core::{DefaultPolicy, Locked, OsPages};
 use allotrope_heap::{HeapRc, LocalHeap};
 use shaky::{Row, ShakyHook, ends_at_every_panic, over_both, use_allocator};
@@ -16,6 +18,17 @@ fn regions_with_blocks_in_them_left_a_heap_whose_source_panicked() {
         "a heap": |source| {
             let heap = LocalHeap::new(source);
             use_allocator(&heap);
+            heap.trim();
+        },
+        "a heap with a block in it": |source| {
+            let heap = LocalHeap::new(source);
+            let layout = Layout::new::<[u8; 100_000]>();
+            let blocks = [(); 2].map(|()| heap.allocate(layout));
+            if let Ok(block) = blocks[1] {
+                // SAFETY: just allocated with this layout, and not used.
+                unsafe { heap.deallocate(block.cast(), layout) };
+            }
+            // The region stays, and its free pages are discarded.
             heap.trim();
         },
         "a heap behind a lock": |source| {
