@@ -82,7 +82,7 @@ impl Ended {
         );
     }
 
-    /// Did the child come to its end, without a failure?
+    /// Whether the child came to its end, without a failure.
     pub fn has_succeeded(&self) -> bool {
         self.status.is_some_and(|status| status.success())
     }

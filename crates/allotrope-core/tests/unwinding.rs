@@ -160,7 +160,7 @@ fn a_lock_that_panics_ends_the_program() {
 struct Part<'a> {
     fuse: &'a Fuse,
     out: Cell<isize>,
-    /// Is a block being resized, so that a panic as the old one is freed would end the program?
+    /// Whether a block is being resized: a panic while the old one is freed would end the program.
     is_resizing: &'a Cell<bool>,
     has_ended: &'a Cell<bool>,
 }

@@ -63,7 +63,7 @@ pub(crate) struct TakenRun {
     pub(crate) start: NonNull<u8>,
     /// Its first page.
     pub(crate) first: u32,
-    /// Does it read as zero?
+    /// Whether it reads as zero.
     pub(crate) is_zero: bool,
 }
 

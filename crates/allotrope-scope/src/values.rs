@@ -266,7 +266,7 @@ struct Text<'a, P: Places + ?Sized> {
     start: NonNull<u8>,
     len: usize,
     room: usize,
-    /// Was there no room for a part?
+    /// Whether there was no room for a part.
     is_cut: bool,
 }
 

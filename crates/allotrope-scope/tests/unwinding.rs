@@ -89,7 +89,7 @@ impl fmt::Display for Spark<'_> {
     }
 }
 
-/// Is `call` done, and not cut short by a panic?
+/// Whether `call` is done, and was not cut short by a panic.
 fn is_done<T>(call: impl FnOnce() -> T) -> bool {
     catch_unwind(AssertUnwindSafe(call)).is_ok()
 }

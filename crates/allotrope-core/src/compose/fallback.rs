@@ -137,7 +137,7 @@ pub struct AskSecond;
 /// One of the parts is an owner, as [`IS_FIRST_ASKED`](Self::IS_FIRST_ASKED) says which, and
 /// [`is_first`](Self::is_first) goes by what that one says.
 pub unsafe trait Ask<A, B> {
-    /// Is it the first part that is asked?
+    /// Whether the first part is the one that is asked.
     const IS_FIRST_ASKED: bool;
 
     /// Is the block, which is of one of both, of the first?

@@ -38,7 +38,7 @@ impl Fuse {
         panic::resume_unwind(Box::new("the fuse has blown"));
     }
 
-    /// Has a call panicked?
+    /// Whether a call has panicked.
     pub fn is_blown(&self) -> bool {
         self.calls.load(Ordering::Relaxed) > self.good
     }

@@ -125,7 +125,7 @@ mod tests {
     use crate::source::pages::platform::Native;
     use std::fs;
 
-    /// Of the mapping that starts here: may it be accessed, and does it count as promised?
+    /// Whether the mapping that starts here may be accessed, and whether it counts as promised.
     fn access_and_promise(start: usize) -> (bool, bool) {
         let maps = fs::read_to_string("/proc/self/smaps").unwrap();
         let mut lines =
